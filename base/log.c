@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/text.h"
+
+/* Longest value shown, escaped; longer ones end in dots. */
+#define VALUE_MAX 640
+
+struct level_row {
+    const char *name;
+    int syslog;
+};
+
+static const struct level_row levels[] = {
+    [LOG_LEVEL_ERROR] = {"error", 3},
+    [LOG_LEVEL_WARN] = {"warn", 4},
+    [LOG_LEVEL_INFO] = {"info", 6},
+    [LOG_LEVEL_DEBUG] = {"debug", 7},
+};
+
+static atomic_int log_threshold = LOG_LEVEL_INFO;
+static atomic_int log_form = LOG_FORMAT_TEXT;
+static atomic_bool is_journal;
+
+void log_start(enum log_level threshold, enum log_format format)
+{
+    atomic_store(&log_threshold, (int)threshold);
+    atomic_store(&log_form, (int)format);
+    atomic_store(&is_journal, getenv("JOURNAL_STREAM") != NULL);
+}
+
+bool log_enabled(enum log_level level)
+{
+    return (int)level <= atomic_load(&log_threshold);
+}
+
+struct log_kv log_text(const char *key, const char *value)
+{
+    return (struct log_kv){.key = value == NULL ? "" : key, .text = value};
+}
+
+struct log_kv log_u64(const char *key, uint64_t value)
+{
+    return (struct log_kv){.key = key, .number = value};
+}
+
+/* JSON wants \u00NN where the text form has \xNN. */
+static void json_escape(const char *text, char *to, size_t size)
+{
+    size_t at = 0;
+    for (const unsigned char *p = (const unsigned char *)text; *p != 0 && at + 7 < size; p++) {
+        bool is_plain = *p >= 0x20 && *p < 0x7f && *p != '"' && *p != '\\';
+        (void)snprintf(to + at, size - at, is_plain ? "%c" : "\\u%04x", *p);
+        at += is_plain ? 1 : 6;
+    }
+    to[at] = 0;
+}
+
+static void put_value(struct buf *line, const struct log_kv *kv, bool is_json)
+{
+    if (*kv->key == 0) {
+        return;
+    }
+    char shown[VALUE_MAX];
+    /* A line over the maximum loses its last values; log_event_at marks it. */
+    enum kerr k;
+    if (kv->text == NULL) {
+        k = buf_printf(line, NULL, is_json ? ",\"%s\":%llu" : " %s=%llu", kv->key,
+                       (unsigned long long)kv->number);
+    } else if (is_json) {
+        json_escape(kv->text, shown, sizeof shown);
+        k = buf_printf(line, NULL, ",\"%s\":\"%s\"", kv->key, shown);
+    } else {
+        text_escape(bytes_of_text(kv->text), shown, sizeof shown);
+        bool is_word = *shown != 0 && strpbrk(shown, " =\\") == NULL;
+        k = buf_printf(line, NULL, is_word ? " %s=%s" : " %s=\"%s\"", kv->key, shown);
+    }
+    (void)k;
+}
+
+static enum kerr put_head(struct buf *line, enum log_level level, const char *event, bool is_json)
+{
+    char now[CLOCK_TEXT_BYTES];
+    clock_format_s(clock_wall_s(), now);
+    if (is_json) {
+        return buf_printf(line, NULL, "{\"ts\":\"%s\",\"level\":\"%s\",\"event\":\"%s\"", now,
+                          levels[level].name, event);
+    }
+    if (atomic_load(&is_journal)) {
+        return buf_printf(line, NULL, "<%d>%s", levels[level].syslog, event);
+    }
+    return buf_printf(line, NULL, "%s %s %s", now, levels[level].name, event);
+}
+
+void log_event_at(enum log_level level, const char *event, const struct log_kv *values)
+{
+    if (!log_enabled(level)) {
+        return;
+    }
+    bool is_json = atomic_load(&log_form) == LOG_FORMAT_JSON;
+    AUTO_BUF line;
+    buf_init(&line, LOG_LINE_MAX - 2); /* room for the end of the line */
+    if (put_head(&line, level, event, is_json) != KERR_OK) {
+        return;
+    }
+    for (const struct log_kv *kv = values; kv->key != NULL; kv++) {
+        put_value(&line, kv, is_json);
+    }
+    line.max = LOG_LINE_MAX;
+    if (buf_put_text(&line, is_json ? "}\n" : "\n", NULL) != KERR_OK) {
+        return;
+    }
+    /* A full or closed standard error must not stop the service. */
+    ssize_t n = write(STDERR_FILENO, line.ptr, line.len);
+    (void)n;
+}

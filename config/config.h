@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The daemon's configuration file: read (YAML 1.2), checked, printed.
+ *
+ * The keys are rows of config.def; the parser, the printer, the checker and the documentation test
+ * work from that one list. Anchors, aliases, tags, several documents, unknown keys, repeated keys
+ * and values of the wrong type are refused with file:line:column. A configuration is immutable once
+ * read; any thread may read it.
+ *
+ * Codes: CONFIG with "FILE:LINE:COLUMN: what was wrong, what was expected", NOTFOUND, DENIED, LIMIT
+ * (CONFIG_FILE_MAX), NOMEM.
+ */
+#ifndef ETCDSEAL_CONFIG_CONFIG_H
+#define ETCDSEAL_CONFIG_CONFIG_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "base/secret.h"
+
+#define CONFIG_FILE_DEFAULT "/etc/etcdseal/etcdseald.yaml"
+#define CONFIG_FILE_MAX 65536   /* bytes; ours is under 1 KiB */
+#define CONFIG_PEERS_MAX 16     /* rows; one gRPC server each */
+#define CONFIG_SLOTS_MAX 32     /* rows of keystore.unseal, as many as a keystore has slots */
+#define CONFIG_SOCKET_PATH_MAX 107 /* sun_path, unix(7), with its terminator */
+
+enum config_peer_kind { CONFIG_PEER_UID, CONFIG_PEER_GID };
+
+enum config_methods {
+    CONFIG_METHOD_STATUS = 1 << 0,
+    CONFIG_METHOD_ENCRYPT = 1 << 1,
+    CONFIG_METHOD_DECRYPT = 1 << 2,
+    CONFIG_METHODS_ALL = 7,
+};
+
+struct config_peer {
+    enum config_peer_kind kind;
+    uint32_t id;          /* uid, or primary gid; 65534 is refused: it stands for any unmapped one */
+    unsigned methods;     /* enum config_methods; all by default */
+    unsigned decrypt_rate; /* Decrypt calls a second, 0 = no limit (default) */
+    char *note;           /* for people; may be NULL */
+};
+
+struct config_unseal {
+    char *slot; /* slot name */
+    char *spec; /* "file:/path", "credential:NAME", "passphrase:file=/path" */
+};
+
+enum config_provider { CONFIG_PROVIDER_LOCAL };
+enum config_version { CONFIG_VERSION_V2, CONFIG_VERSION_V2BETA1 };
+
+struct config {
+    char *file; /* where it was read from */
+
+    char *socket_path;     /* socket.path, /run/etcdseal/kms.sock */
+    mode_t socket_mode;    /* socket.mode, "0600" */
+    char *socket_owner;    /* socket.owner, name or number, root */
+    char *socket_group;    /* socket.group, root */
+    unsigned socket_connections_max; /* socket.connections_max, 64 */
+
+    struct config_peer peers[CONFIG_PEERS_MAX]; /* peers, [ { uid: 0 } ] */
+    size_t peer_count;
+
+    enum config_provider provider; /* provider, local */
+    enum config_version version;   /* kms_version, v2 */
+
+    char *keystore_path; /* keystore.path, /var/lib/etcdseal/keystore */
+    struct config_unseal unseal[CONFIG_SLOTS_MAX]; /* keystore.unseal: { NAME: SPEC }, none:
+                                                      the file keystore.unseal is used */
+    size_t unseal_count;
+    unsigned poll_ms; /* keystore.poll, 10s: the net under inotify */
+
+    bool metrics_is_on;     /* metrics.listen, "off", or an address of the loopback: "127.0.0.1:9655",
+                               "[::1]:9655" */
+    char *metrics_host;     /* NULL when off */
+    uint16_t metrics_port;
+
+    enum log_level log_level;   /* log.level, info */
+    enum log_format log_format; /* log.format, text */
+    bool log_requests;          /* log.requests, true: one line for each request */
+
+    enum secret_lock_policy memory_lock; /* memory_lock, strict | best-effort */
+    unsigned shutdown_grace_ms;          /* shutdown_grace, 5s */
+};
+
+/* Reads and checks. `text` variants are for tests and fuzzing; `name` is used in messages. */
+enum kerr config_read(const char *path, struct config **ret, struct kerrinfo *e) MUST_CHECK;
+enum kerr config_parse(struct bytes text, const char *name, struct config **ret,
+                       struct kerrinfo *e) MUST_CHECK;
+void config_free(struct config *c); /* NULL is fine */
+void config_free_at(struct config **c);
+#define AUTO_CONFIG AUTO(config_free_at) struct config *
+
+/* The whole configuration with every default filled in, as YAML that config_parse reads back to the
+ * same values. */
+enum kerr config_print(const struct config *c, struct buf *ret, struct kerrinfo *e) MUST_CHECK;
+
+/* Names of keys that differ and need a restart (socket.*, provider, kms_version, metrics.listen,
+ * keystore.path, memory_lock), comma-separated; "" when none. */
+enum kerr config_restart_needed(const struct config *running, const struct config *fresh,
+                                struct buf *ret, struct kerrinfo *e) MUST_CHECK;
+
+#endif

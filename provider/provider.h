@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A provider wraps and unwraps DEK seeds: the daemon's only view of keys.
+ *
+ * The handle is opaque. provider_open only reads the configuration; keys come with the first
+ * provider_refresh. Until one has succeeded, current, wrap and unwrap answer UNSEALING (still being
+ * tried) or SEALED (a person must act), at once. A refresh that fails leaves the state from before
+ * it in place, serving.
+ *
+ * One linear order: current and wrap read one immutable snapshot; once any call has answered with a
+ * new key id, no call that begins later answers with an older one.
+ *
+ * Threads: refresh is called by one thread at a time; current, wrap, unwrap and info by any, at any
+ * time between open and close. provider.c alone calls through the operation table
+ * (provider_ops.h), enforces the limits below on inputs and outputs, and wipes outputs of failing
+ * calls.
+ */
+#ifndef ETCDSEAL_PROVIDER_PROVIDER_H
+#define ETCDSEAL_PROVIDER_PROVIDER_H
+
+#include "base/bytes.h"
+#include "base/secret.h"
+#include "config/config.h"
+
+/* kube-apiserver refuses longer ones: kmsv2/envelope.go of k8s.io/apiserver, keyIDMaxSize,
+ * encryptedDEKSourceMaxSize, annotationsMaxSize. */
+#define PROVIDER_KEY_ID_MAX 1024
+#define PROVIDER_CIPHERTEXT_MAX 1024
+#define PROVIDER_ANNOTATIONS_MAX_BYTES 32768
+/* kube-apiserver sends 32 bytes; other clients of the API may send a data key of their own. */
+#define PROVIDER_PLAINTEXT_MAX 256
+/* Annotations that one wrap may make or one unwrap may carry. */
+#define PROVIDER_ANNOTATIONS_MAX 8
+
+struct provider;
+
+/* A name (fully qualified domain name) and a value; views. */
+struct provider_annotation {
+    struct bytes name;
+    struct bytes value;
+};
+
+struct provider_annotations {
+    struct provider_annotation rows[PROVIDER_ANNOTATIONS_MAX];
+    size_t count;
+};
+
+/* What a wrap gives back; plain memory, nothing secret in it. */
+struct provider_wrapped {
+    char key_id[PROVIDER_KEY_ID_MAX + 1];
+    uint8_t ciphertext[PROVIDER_CIPHERTEXT_MAX];
+    size_t ciphertext_len;
+    uint8_t annotation_bytes[4096]; /* what the views below point into */
+    struct provider_annotations annotations;
+};
+
+/* One key as people may see it. */
+struct provider_key {
+    char id[64];
+    const char *state; /* "primary", "retired", …: static */
+};
+
+/* Keys shown in a description; more exist only as a count. */
+#define PROVIDER_INFO_KEYS 64
+
+/* What status, metrics and readiness tell. Plain values, a copy. */
+struct provider_info {
+    const char *name;     /* "local": static */
+    bool is_serving;      /* a snapshot that passed its self-test is in place */
+    bool is_sealed_final; /* not serving, and only a person can change that */
+    char store_id[64];    /* "" while unknown */
+    uint64_t generation;  /* of the snapshot; 0 while none */
+    uint64_t loaded_at_s; /* wall time of the snapshot */
+    char current_key_id[64];
+    struct provider_key keys[PROVIDER_INFO_KEYS];
+    size_t key_count;
+    size_t slots_opened;
+    char opened_by[64]; /* slot name and kind that unsealed: "boot (credential)" */
+};
+
+/* Reads the provider's part of the configuration; touches no key. CONFIG, NOMEM. The configuration
+ * must outlive the provider. */
+enum kerr provider_open(const struct config *config, struct provider **ret, struct kerrinfo *e)
+    MUST_CHECK;
+/* Unseals or looks for changes; blocks (a passphrase seal takes a second and much memory).
+ * *ret_changed: the snapshot was replaced by a newer one. On failure the old snapshot stays. */
+enum kerr provider_refresh(struct provider *p, bool *ret_changed, struct kerrinfo *e) MUST_CHECK;
+/* Folder to watch for changes, and the file's name in it; false when there is nothing to watch. */
+bool provider_watch(const struct provider *p, const char **ret_folder, const char **ret_name);
+void provider_info(struct provider *p, struct provider_info *ret);
+void provider_close(struct provider *p); /* wipes; NULL is fine */
+
+/* The key id to report now. `to` holds PROVIDER_KEY_ID_MAX + 1 bytes. UNSEALING, SEALED. */
+enum kerr provider_current(struct provider *p, char *to, struct kerrinfo *e) MUST_CHECK;
+/* Wraps 1 … PROVIDER_PLAINTEXT_MAX bytes under the current key. INPUT when empty, LIMIT, UNSEALING,
+ * SEALED. */
+enum kerr provider_wrap(struct provider *p, struct bytes plaintext, struct provider_wrapped *ret,
+                        struct kerrinfo *e) MUST_CHECK;
+/* Unwraps under the key that `key_id` names and no other. KEYID for an unknown one, STATE for a
+ * disabled or destroyed one, INTEGRITY (one message whatever the reason) for anything that does not
+ * authenticate, LIMIT, INPUT, UNSEALING, SEALED. *ret_state: the key's state, static, NULL unless
+ * the key was found. */
+enum kerr provider_unwrap(struct provider *p, struct bytes key_id, struct bytes ciphertext,
+                          const struct provider_annotations *annotations, struct secret **ret,
+                          const char **ret_state, struct kerrinfo *e) MUST_CHECK;
+
+#endif
