@@ -8,10 +8,10 @@
 #ifndef ETCDSEAL_BASE_ATTR_H
 #define ETCDSEAL_BASE_ATTR_H
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define MUST_CHECK              __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, first) __attribute__((format(printf, fmt, first)))
-#define NORETURN __attribute__((noreturn))
-#define AUTO(fn) __attribute__((cleanup(fn)))
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define NORETURN                __attribute__((noreturn))
+#define AUTO(fn)                __attribute__((cleanup(fn)))
+#define ARRAY_LEN(a)            (sizeof(a) / sizeof((a)[0]))
 
 #endif

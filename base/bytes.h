@@ -21,7 +21,7 @@ struct bytes {
 };
 
 struct bytes bytes_of(const void *ptr, size_t len);
-struct bytes bytes_of_text(const char *text); /* without the terminator */
+struct bytes bytes_of_text(const char *text);     /* without the terminator */
 bool bytes_equal(struct bytes a, struct bytes b); /* public data only: not constant time */
 bool bytes_equal_text(struct bytes a, const char *text);
 
@@ -38,13 +38,13 @@ struct buf {
 };
 
 void buf_init(struct buf *b, size_t max);
-void buf_done(struct buf *b);                      /* frees; NULL and unused ones are fine */
+void buf_done(struct buf *b); /* frees; NULL and unused ones are fine */
 struct bytes buf_view(const struct buf *b);
 /* Appends. LIMIT over the maximum (nothing appended), NOMEM. */
 enum kerr buf_put(struct buf *b, struct bytes data, struct kerrinfo *e) MUST_CHECK;
 enum kerr buf_put_text(struct buf *b, const char *text, struct kerrinfo *e) MUST_CHECK;
-enum kerr buf_printf(struct buf *b, struct kerrinfo *e, const char *fmt, ...) PRINTF_LIKE(3, 4)
-    MUST_CHECK;
+enum kerr buf_printf(struct buf *b, struct kerrinfo *e, const char *fmt, ...)
+    PRINTF_LIKE(3, 4) MUST_CHECK;
 /* Makes `len` uninitialised bytes behind the end part of the buffer and returns where they are. */
 enum kerr buf_extend(struct buf *b, size_t len, uint8_t **ret, struct kerrinfo *e) MUST_CHECK;
 /* The bytes as a C string (terminator behind `len`, not counted). */

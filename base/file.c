@@ -61,11 +61,8 @@ enum kerr file_dir_open(const char *path, struct file_dir *ret, struct kerrinfo 
     if (k != KERR_OK) {
         return k;
     }
-    *ret = (struct file_dir){.fd = fd,
-                             .uid = st.st_uid,
-                             .gid = st.st_gid,
-                             .mode = st.st_mode & 07777,
-                             .path = copy};
+    *ret = (struct file_dir){
+        .fd = fd, .uid = st.st_uid, .gid = st.st_gid, .mode = st.st_mode & 07777, .path = copy};
     fd = -1;
     return KERR_OK;
 }
@@ -306,8 +303,8 @@ static enum kerr write_temp(const struct file_replace *r, const char *temp, stru
     if (unlinkat(r->dir->fd, temp, 0) != 0 && errno != ENOENT) {
         return kerr_errno(e, errno, "cannot remove the old %s", temp);
     }
-    AUTO_FD fd = openat(r->dir->fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                        0600);
+    AUTO_FD fd =
+        openat(r->dir->fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) {
         return kerr_errno(e, errno, "cannot make %s in %s", temp, r->dir->path);
     }
@@ -387,8 +384,7 @@ enum kerr file_replace(const struct file_replace *r, struct kerrinfo *e)
     return k;
 }
 
-enum kerr file_create(const char *path, struct bytes data, uid_t uid, gid_t gid,
-                      struct kerrinfo *e)
+enum kerr file_create(const char *path, struct bytes data, uid_t uid, gid_t gid, struct kerrinfo *e)
 {
     AUTO_TEXT folder = NULL;
     AUTO_TEXT name = NULL;

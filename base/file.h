@@ -35,12 +35,12 @@ enum kerr file_dir_make(const char *path, struct file_dir *ret, struct kerrinfo 
 enum kerr file_dir_check_private(const struct file_dir *dir, struct kerrinfo *e) MUST_CHECK;
 void file_dir_close(struct file_dir *dir); /* NULL and unopened ({.fd = -1}) are fine */
 #define FILE_DIR_NONE ((struct file_dir){.fd = -1})
-#define AUTO_DIR AUTO(file_dir_close) struct file_dir
+#define AUTO_DIR      AUTO(file_dir_close) struct file_dir
 
 /* Splits a path into its folder and its last component: "x" gives "." and "x". Free both with
  * free(). INPUT for an empty last component, "." or "..". */
-enum kerr file_split(const char *path, char **ret_dir, char **ret_name, struct kerrinfo *e)
-    MUST_CHECK;
+enum kerr file_split(const char *path, char **ret_dir, char **ret_name,
+                     struct kerrinfo *e) MUST_CHECK;
 
 /* While a root process works in a folder of another user it takes that user's effective ids, so
  * that the files it makes belong to the daemon's user. No-op when not root or when root owns the
@@ -72,8 +72,8 @@ enum kerr file_read_secret(const struct file_dir *dir, const char *name, size_t 
 enum kerr file_read_fd_secret(int fd, const char *what, size_t max, struct secret **ret,
                               struct kerrinfo *e) MUST_CHECK;
 /* Whether the name exists (a link counts). */
-enum kerr file_exists(const struct file_dir *dir, const char *name, bool *ret, struct kerrinfo *e)
-    MUST_CHECK;
+enum kerr file_exists(const struct file_dir *dir, const char *name, bool *ret,
+                      struct kerrinfo *e) MUST_CHECK;
 
 /* Called with the bytes that were read back from the new file before it takes its place. */
 typedef enum kerr file_verify_fn(void *ctx, struct bytes read_back, struct kerrinfo *e);

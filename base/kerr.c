@@ -40,8 +40,8 @@ static bool is_open(const struct kerrinfo *e)
     return e != NULL && e->line == 0;
 }
 
-static void fill(struct kerrinfo *e, enum kerr code, const char *file, int line, const char *fmt,
-                 va_list args)
+static void PRINTF_LIKE(5, 0) fill(struct kerrinfo *e, enum kerr code, const char *file, int line,
+                                   const char *fmt, va_list args)
 {
     e->code = code;
     e->file = file;

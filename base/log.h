@@ -41,7 +41,7 @@ void log_event_at(enum log_level level, const char *event, const struct log_kv *
 
 /* A failure: code and message of the cause behind the event. */
 #define log_cause(level, event, e, ...)                                                            \
-    log_event((level), (event), log_text("code", kerr_name((e)->code)), log_text("cause", (e)->text) \
-              __VA_OPT__(, ) __VA_ARGS__)
+    log_event((level), (event), log_text("code", kerr_name((e)->code)),                            \
+              log_text("cause", (e)->text) __VA_OPT__(, ) __VA_ARGS__)
 
 #endif

@@ -107,8 +107,8 @@ static bool leading_u64(const char *text, uint64_t *ret, const char **end)
     return p != text;
 }
 
-enum kerr text_to_u64(const char *text, const char *what, uint64_t min, uint64_t max,
-                      uint64_t *ret, struct kerrinfo *e)
+enum kerr text_to_u64(const char *text, const char *what, uint64_t min, uint64_t max, uint64_t *ret,
+                      struct kerrinfo *e)
 {
     uint64_t v = 0;
     const char *end = text;
@@ -225,6 +225,53 @@ void text_escape(struct bytes text, char *to, size_t to_size)
         at += need;
     }
     to[at] = 0;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Insertions, deletions, replacements and swaps of neighbours (optimal string alignment). */
+static size_t edit_distance(struct bytes a, struct bytes b)
+{
+    size_t rows[3][TEXT_NEAREST_MAX + 1];
+    size_t *before = rows[0];
+    size_t *last = rows[1];
+    size_t *now = rows[2];
+    for (size_t j = 0; j <= b.len; j++) {
+        last[j] = j;
+    }
+    for (size_t i = 1; i <= a.len; i++) {
+        now[0] = i;
+        for (size_t j = 1; j <= b.len; j++) {
+            size_t cost = a.ptr[i - 1] == b.ptr[j - 1] ? 0 : 1;
+            now[j] = least(least(last[j] + 1, now[j - 1] + 1), last[j - 1] + cost);
+            if (i > 1 && j > 1 && a.ptr[i - 1] == b.ptr[j - 2] && a.ptr[i - 2] == b.ptr[j - 1]) {
+                now[j] = least(now[j], before[j - 2] + 1);
+            }
+        }
+        size_t *oldest = before;
+        before = last;
+        last = now;
+        now = oldest;
+    }
+    return last[b.len];
+}
+
+void text_nearest_try(struct text_nearest *n, struct bytes word, const char *candidate)
+{
+    struct bytes other = bytes_of_text(candidate);
+    if (word.len < 2 || word.len > TEXT_NEAREST_MAX || other.len > TEXT_NEAREST_MAX) {
+        return;
+    }
+    bool is_start = word.len < other.len && memcmp(word.ptr, other.ptr, word.len) == 0;
+    size_t distance = is_start ? 1 : edit_distance(word, other);
+    /* One error in short words, up to three in long ones; more would be guessing. */
+    size_t most = word.len < 4 ? 1 : least(word.len / 2, 3);
+    if (distance <= most && (n->best == NULL || distance < n->distance)) {
+        *n = (struct text_nearest){.best = candidate, .distance = distance};
+    }
 }
 
 enum kerr text_dup(struct bytes text, char **ret, struct kerrinfo *e)

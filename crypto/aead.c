@@ -39,13 +39,12 @@ enum kerr aead_gcm_seal(const uint8_t key[static AEAD_KEY],
     }
     AUTO_CIPHER ctx = EVP_CIPHER_CTX_new();
     int len = 0;
-    bool is_good = ctx != NULL &&
-                   EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, nonce) == 1 &&
-                   EVP_EncryptUpdate(ctx, NULL, &len, aad.ptr, (int)aad.len) == 1 &&
-                   EVP_EncryptUpdate(ctx, to, &len, plaintext.ptr, (int)plaintext.len) == 1 &&
-                   EVP_EncryptFinal_ex(ctx, to + plaintext.len, &len) == 1 &&
-                   EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG,
-                                       to + plaintext.len) == 1;
+    bool is_good =
+        ctx != NULL && EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, nonce) == 1 &&
+        EVP_EncryptUpdate(ctx, NULL, &len, aad.ptr, (int)aad.len) == 1 &&
+        EVP_EncryptUpdate(ctx, to, &len, plaintext.ptr, (int)plaintext.len) == 1 &&
+        EVP_EncryptFinal_ex(ctx, to + plaintext.len, &len) == 1 &&
+        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG, to + plaintext.len) == 1;
     return is_good ? KERR_OK : crypto_failed(e);
 }
 

@@ -14,9 +14,9 @@
 #include "base/bytes.h"
 #include "base/secret.h"
 
-#define AEAD_KEY 32
-#define AEAD_TAG 16
-#define AEAD_GCM_NONCE 12
+#define AEAD_KEY        32
+#define AEAD_TAG        16
+#define AEAD_GCM_NONCE  12
 #define AEAD_XAES_NONCE 24
 
 enum kerr aead_gcm_seal(const uint8_t key[static AEAD_KEY],

@@ -38,8 +38,8 @@ enum kerr passphrase_key(const struct secret *passphrase, struct bytes salt,
         return k;
     }
     struct bytes text = secret_view(passphrase);
-    if (crypto_pwhash(secret_bytes(out), PASSPHRASE_KEY, (const char *)text.ptr, text.len,
-                      salt.ptr, cost.passes, (size_t)cost.memory_kib * 1024,
+    if (crypto_pwhash(secret_bytes(out), PASSPHRASE_KEY, (const char *)text.ptr, text.len, salt.ptr,
+                      cost.passes, (size_t)cost.memory_kib * 1024,
                       crypto_pwhash_ALG_ARGON2ID13) != 0) {
         return kerr_set(e, KERR_NOMEM, "Argon2id needs %u MiB of memory and did not get it",
                         cost.memory_kib / 1024);

@@ -12,7 +12,7 @@
 #include "base/secret.h"
 
 #define PASSPHRASE_SALT 16
-#define PASSPHRASE_KEY 32
+#define PASSPHRASE_KEY  32
 
 struct passphrase_cost {
     uint32_t passes;
@@ -31,7 +31,7 @@ enum kerr passphrase_cost_check(struct passphrase_cost cost, struct kerrinfo *e)
 /* Blocks for about half a second and takes cost.memory_kib of memory (not locked: the working
  * memory of the function, wiped by libsodium). NOMEM, LIMIT. */
 enum kerr passphrase_key(const struct secret *passphrase, struct bytes salt,
-                         struct passphrase_cost cost, struct secret **ret, struct kerrinfo *e)
-    MUST_CHECK;
+                         struct passphrase_cost cost, struct secret **ret,
+                         struct kerrinfo *e) MUST_CHECK;
 
 #endif

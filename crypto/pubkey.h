@@ -9,9 +9,9 @@
 #include "base/bytes.h"
 #include "base/secret.h"
 
-#define PUBKEY_BYTES 32     /* a public key of either kind */
-#define PUBKEY_SEED 32      /* what a key pair is made from */
-#define PUBKEY_SIGNATURE 64
+#define PUBKEY_BYTES        32 /* a public key of either kind */
+#define PUBKEY_SEED         32 /* what a key pair is made from */
+#define PUBKEY_SIGNATURE    64
 #define PUBKEY_BOX_OVERHEAD (32 + 16) /* ephemeral public key, tag */
 
 /* Public keys of a 32-byte seed. BUG for another size. */

@@ -12,8 +12,8 @@
 #include "crypto/hash.h"
 
 #define SUBKEY_BYTES 32
-#define KBKDF_SALT 16
-#define KBKDF_OUT (AEAD_KEY + AEAD_GCM_NONCE)
+#define KBKDF_SALT   16
+#define KBKDF_OUT    (AEAD_KEY + AEAD_GCM_NONCE)
 
 typedef enum kerr suite_aead_fn(const uint8_t *key, const uint8_t *nonce, struct bytes aad,
                                 struct bytes text, uint8_t *to, struct kerrinfo *e);
@@ -25,8 +25,8 @@ struct suite_row {
     suite_aead_fn *open;
 };
 
-static enum kerr kbkdf_derive(const uint8_t *key, const uint8_t *salt,
-                              uint8_t to[static KBKDF_OUT], struct kerrinfo *e)
+static enum kerr kbkdf_derive(const uint8_t *key, const uint8_t *salt, uint8_t to[static KBKDF_OUT],
+                              struct kerrinfo *e)
 {
     uint8_t key_copy[SUBKEY_BYTES];
     uint8_t salt_copy[KBKDF_SALT];
@@ -172,8 +172,8 @@ enum kerr suite_wrap(enum suite suite, const struct secret *subkeys, struct byte
     to[0] = (uint8_t)suite;
     to[1] = SUITE_FORMAT;
     hedged_nonce(subkeys, aad, plaintext, to + 2, row->nonce_len);
-    enum kerr k = row->seal(secret_view(subkeys).ptr, to + 2, aad, plaintext,
-                            to + 2 + row->nonce_len, e);
+    enum kerr k =
+        row->seal(secret_view(subkeys).ptr, to + 2, aad, plaintext, to + 2 + row->nonce_len, e);
     if (k == KERR_OK) {
         *ret_len = 2 + row->nonce_len + plaintext.len + AEAD_TAG;
     }

@@ -32,7 +32,7 @@ enum suite {
 };
 
 #define SUITE_KEK_BYTES 32
-#define SUITE_FORMAT 1
+#define SUITE_FORMAT    1
 /* Largest growth of any suite. */
 #define SUITE_OVERHEAD_MAX (2 + 24 + 16)
 
@@ -41,13 +41,13 @@ const char *suite_name(uint8_t suite); /* NULL when not known */
 enum kerr suite_from_name(const char *name, enum suite *ret, struct kerrinfo *e) MUST_CHECK;
 
 /* The two subkeys of a KEK (32 bytes) as one frozen secret. UNSUP for an unknown suite. */
-enum kerr suite_subkeys(uint8_t suite, struct bytes kek, struct secret **ret, struct kerrinfo *e)
-    MUST_CHECK;
+enum kerr suite_subkeys(uint8_t suite, struct bytes kek, struct secret **ret,
+                        struct kerrinfo *e) MUST_CHECK;
 
 /* `to` holds plaintext length + SUITE_OVERHEAD_MAX; *ret_len is what was written. */
 enum kerr suite_wrap(enum suite suite, const struct secret *subkeys, struct bytes aad,
-                     struct bytes plaintext, uint8_t *to, size_t *ret_len, struct kerrinfo *e)
-    MUST_CHECK;
+                     struct bytes plaintext, uint8_t *to, size_t *ret_len,
+                     struct kerrinfo *e) MUST_CHECK;
 /* INTEGRITY with one message for anything that was not made by suite_wrap with the same subkeys and
  * AAD. The suite byte must be `suite`; that is checked before any AES call. */
 enum kerr suite_unwrap(enum suite suite, const struct secret *subkeys, struct bytes aad,

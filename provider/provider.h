@@ -24,8 +24,8 @@
 
 /* kube-apiserver refuses longer ones: kmsv2/envelope.go of k8s.io/apiserver, keyIDMaxSize,
  * encryptedDEKSourceMaxSize, annotationsMaxSize. */
-#define PROVIDER_KEY_ID_MAX 1024
-#define PROVIDER_CIPHERTEXT_MAX 1024
+#define PROVIDER_KEY_ID_MAX            1024
+#define PROVIDER_CIPHERTEXT_MAX        1024
 #define PROVIDER_ANNOTATIONS_MAX_BYTES 32768
 /* kube-apiserver sends 32 bytes; other clients of the API may send a data key of their own. */
 #define PROVIDER_PLAINTEXT_MAX 256
@@ -80,8 +80,8 @@ struct provider_info {
 
 /* Reads the provider's part of the configuration; touches no key. CONFIG, NOMEM. The configuration
  * must outlive the provider. */
-enum kerr provider_open(const struct config *config, struct provider **ret, struct kerrinfo *e)
-    MUST_CHECK;
+enum kerr provider_open(const struct config *config, struct provider **ret,
+                        struct kerrinfo *e) MUST_CHECK;
 /* Unseals or looks for changes; blocks (a passphrase seal takes a second and much memory).
  * *ret_changed: the snapshot was replaced by a newer one. On failure the old snapshot stays. */
 enum kerr provider_refresh(struct provider *p, bool *ret_changed, struct kerrinfo *e) MUST_CHECK;

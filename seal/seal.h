@@ -26,15 +26,15 @@
 #include "crypto/passphrase.h"
 
 #define SEAL_SECRET_BYTES 32
-#define SEAL_PARAMS_MAX 256
-#define SEAL_BLOB_MAX 4096
+#define SEAL_PARAMS_MAX   256
+#define SEAL_BLOB_MAX     4096
 /* Key files and credentials: at least as many bytes as the key they stand for; the maximum keeps a
  * wrong path (a disk image) from being read. */
-#define SEAL_KEY_FILE_MIN 32
-#define SEAL_KEY_FILE_MAX 65536
+#define SEAL_KEY_FILE_MIN   32
+#define SEAL_KEY_FILE_MAX   65536
 #define SEAL_PASSPHRASE_MIN 12 /* bytes; below that Argon2id does not help */
 #define SEAL_PASSPHRASE_MAX 1024
-#define SEAL_SLOT_NAME_MAX 31
+#define SEAL_SLOT_NAME_MAX  31
 
 /* Numbers are on disk: never re-used. Kept for later kinds: 4 tpm2, 5 pkcs11, 6 vault, 7 awskms,
  * 8 gcpkms, 9 azurekv, 10 shares, 11 node. */
@@ -63,7 +63,7 @@ enum kerr seal_spec_keep(const struct seal_spec *s, char **ret, struct kerrinfo 
 /* Slot names: 1 … SEAL_SLOT_NAME_MAX of a–z, 0–9 and '-', not '-' first. */
 enum kerr seal_check_slot_name(struct bytes name, struct kerrinfo *e) MUST_CHECK;
 
-const char *seal_kind_name(uint8_t kind); /* NULL when not known */
+const char *seal_kind_name(uint8_t kind);           /* NULL when not known */
 unsigned seal_spec_caps(const struct seal_spec *s); /* of this SPEC: passphrase:file= is a file */
 
 /* Asks a person. `is_new`: the passphrase is being chosen (ask twice, or offer a generated one). */
@@ -74,8 +74,8 @@ typedef enum kerr seal_ask_fn(void *ctx, const char *prompt, bool is_new, struct
 struct seal_env {
     seal_ask_fn *ask; /* NULL (the daemon): passphrases that must be asked for are SEALED */
     void *ask_ctx;
-    bool may_run_tools;          /* systemd-creds, for the tool; the daemon reads its folder */
-    uid_t owner;                 /* of key files that seal_wrap makes */
+    bool may_run_tools; /* systemd-creds, for the tool; the daemon reads its folder */
+    uid_t owner;        /* of key files that seal_wrap makes */
     gid_t group;
     struct passphrase_cost cost; /* for new passphrase seals */
 };
@@ -93,8 +93,8 @@ struct seal_record {
  * as it is) and wraps `secret` (SEAL_SECRET_BYTES) with it. `binding`: bytes that unwrapping must
  * be given again (store id, slot id). */
 enum kerr seal_wrap(const struct seal_spec *spec, const struct seal_env *env, struct bytes binding,
-                    const struct secret *secret, struct seal_record *ret, struct kerrinfo *e)
-    MUST_CHECK;
+                    const struct secret *secret, struct seal_record *ret,
+                    struct kerrinfo *e) MUST_CHECK;
 /* INTEGRITY: wrong passphrase or key, or altered parameters or blob. INPUT: SPEC and record are of
  * different kinds. SEALED: a person must act. NOTFOUND, DENIED, LIMIT (key file). */
 enum kerr seal_unwrap(const struct seal_spec *spec, const struct seal_env *env,

@@ -13,8 +13,8 @@
 #include "base/text.h"
 #include "seal/seal_ops.h"
 
-#define NAME_LEN_MAX 64
-#define PATH_LEN_MAX 512
+#define NAME_LEN_MAX        64
+#define PATH_LEN_MAX        512
 #define CREDENTIAL_FILE_MAX (4 * SEAL_KEY_FILE_MAX)
 
 static const char label[] = "etcdseal/v1/seal/credential";

@@ -7,8 +7,8 @@
 #include "seal/seal_ops.h"
 
 #define CONTENT_PARAMS_VERSION 1
-#define CONTENT_SALT 16
-#define BINDING_MAX 1024
+#define CONTENT_SALT           16
+#define BINDING_MAX            1024
 
 static enum kerr make_aad(struct bytes binding, const struct seal_record *record, uint8_t *to,
                           size_t size, struct bytes *ret, struct kerrinfo *e)

@@ -29,8 +29,8 @@ typedef enum kerr seal_unwrap_fn(const char *arg, const struct seal_env *env, st
 struct seal_ops {
     const char *name; /* word before ':' in a SPEC */
     uint8_t kind;
-    const char *arg_help;  /* "PATH" */
-    const char *keep_arg;  /* argument to keep instead of one that serves a single call; or NULL */
+    const char *arg_help; /* "PATH" */
+    const char *keep_arg; /* argument to keep instead of one that serves a single call; or NULL */
     seal_check_arg_fn *check_arg;
     seal_caps_fn *caps;
     seal_warning_fn *warning;

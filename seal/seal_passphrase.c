@@ -3,7 +3,8 @@
  * passphrase: — asked for; passphrase:fd=N — read once from a descriptor; passphrase:file=PATH — a
  * key file in all but name. One newline at the end is not part of the passphrase.
  *
- * Parameters: version (1) ‖ algorithm (1: Argon2id 1.3, one lane) ‖ u32 passes ‖ u32 KiB ‖ salt (16).
+ * Parameters: version (1) ‖ algorithm (1: Argon2id 1.3, one lane) ‖ u32 passes ‖ u32 KiB ‖ salt
+ * (16).
  */
 #include <string.h>
 
@@ -11,9 +12,9 @@
 #include "base/text.h"
 #include "seal/seal_ops.h"
 
-#define PARAMS_VERSION 1
+#define PARAMS_VERSION     1
 #define ALGORITHM_ARGON2ID 1
-#define PARAMS_BYTES (1 + 1 + 4 + 4 + PASSPHRASE_SALT)
+#define PARAMS_BYTES       (1 + 1 + 4 + 4 + PASSPHRASE_SALT)
 
 static const char prefix_fd[] = "fd=";
 static const char prefix_file[] = "file=";

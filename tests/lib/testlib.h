@@ -36,7 +36,7 @@ void test_check_refused(enum kerr got, enum kerr want, const struct kerrinfo *e,
 
 /* A fresh folder (0700) below TMPDIR; test_folder_remove deletes it with all that is in it. */
 char *test_folder_new(void);
-void test_folder_remove(char *folder); /* frees the name too */
+void test_folder_remove(char *folder);                 /* frees the name too */
 char *test_path(const char *folder, const char *name); /* free() it */
 void test_write_file(const char *folder, const char *name, struct bytes data);
 struct buf test_read_file(const char *folder, const char *name); /* buf_done() it */

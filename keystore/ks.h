@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sealed local keystore: opening it, and changing it so that no crash can lose it.
+ *
+ * Four files lie in one folder (0700): `keystore`, `keystore.prev` (the generation before; nothing
+ * opens it by itself), `keystore.unseal` (how this node opens its slots) and `keystore.accepted`
+ * (what this node believes, ks_accept.h); beside them `keystore.lock`, which writers hold. The
+ * names follow the path that is configured: PATH, PATH.prev, …
+ *
+ * Codes: NOTFOUND (no keystore), FORMAT (damaged), UNSUP (newer), INTEGRITY (wrong secret,
+ * altered), UNTRUSTED (not a keystore that this node accepts), SEALED (a person must enter
+ * something), BUSY (another writer), DENIED (owners and modes, with the command that cures it), IO,
+ * NOMEM, LIMIT.
+ *
+ * Threads: one struct ks belongs to one thread at a time. Run as root in a folder of another user,
+ * every call takes that user's effective ids while it works there (base/file.h), so such calls must
+ * not run beside other threads that need root's.
+ */
+#ifndef ETCDSEAL_KEYSTORE_KS_H
+#define ETCDSEAL_KEYSTORE_KS_H
+
+#include "keystore/ks_model.h"
+#include "keystore/ks_state.h"
+#include "seal/seal.h"
+
+/* How long a writer waits for another one. */
+#define KS_LOCK_WAIT_MS 5000
+
+/* Which keystore, and how to open it. Borrowed; must outlive the calls. */
+struct ks_place {
+    const char *path;
+    const struct seal_spec *specs; /* tried in this order; count 0: those of PATH.unseal */
+    size_t spec_count;
+    struct seal_env env;
+};
+
+struct ks; /* an opened, verified and accepted keystore */
+
+/* Opens: read → checks → unseal with the first slot that opens → MAC → signature and acceptance →
+ * keys. `previous` (may be NULL): an earlier opening of the same keystore, whose slot secret is
+ * tried first, so that a running daemon needs no seal to follow a change, and whose generation
+ * bounds what is believed even if PATH.accepted was replaced. */
+enum kerr ks_open(const struct ks_place *place, const struct ks *previous, struct ks **ret,
+                  struct kerrinfo *e) MUST_CHECK;
+void ks_close(struct ks *ks); /* wipes; NULL is fine */
+void ks_close_at(struct ks **ks);
+#define AUTO_KS AUTO(ks_close_at) struct ks *
+
+const struct ks_model *ks_model(const struct ks *ks);
+const uint8_t *ks_file_hash(const struct ks *ks); /* HASH_BYTES */
+const struct ks_slot *ks_opened_by(const struct ks *ks);
+/* Whether the file still has the bytes that were opened. */
+enum kerr ks_is_current(const struct ks_place *place, const struct ks *ks, bool *ret,
+                        struct kerrinfo *e) MUST_CHECK;
+/* Writes what was opened into PATH.accepted unless it is there already. For a daemon that follows a
+ * file which was copied here; the writing calls below do it themselves. */
+enum kerr ks_remember(const struct ks_place *place, const struct ks *ks,
+                      struct kerrinfo *e) MUST_CHECK;
+
+/* The clear part alone, unverified: for people, never to act on. Frees by ks_model_free. */
+enum kerr ks_read_clear(const char *path, struct ks_model **ret, uint8_t ret_hash[HASH_BYTES],
+                        struct kerrinfo *e) MUST_CHECK;
+
+/* A slot to make. */
+struct ks_new_slot {
+    const struct seal_spec *spec;
+    uint8_t role; /* enum ks_role */
+};
+
+/* Makes folder and keystore with one primary key and these slots, each read back and opened.
+ * EXISTS when there is a keystore, an accepted record or an unseal file. */
+enum kerr ks_init(const struct ks_place *place, const struct ks_new_slot *slots, size_t count,
+                  enum suite suite, uint8_t ret_key[KS_ID_BYTES], struct kerrinfo *e) MUST_CHECK;
+
+/* Key life cycle: each is one new generation. */
+enum kerr ks_stage_key(const struct ks_place *place, enum suite suite, uint8_t ret_id[KS_ID_BYTES],
+                       struct kerrinfo *e) MUST_CHECK;
+/* A destroy that wipes also makes the root key anew and removes PATH.prev. */
+enum kerr ks_run_command(const struct ks_place *place, enum ks_command command,
+                         const uint8_t id[KS_ID_BYTES], const struct ks_command_args *args,
+                         bool *ret_destroyed, struct kerrinfo *e) MUST_CHECK;
+
+/* Slots. Adding writes PATH.unseal too. Removing makes the root key anew; it refuses (DENIED) the
+ * slot that opened the keystore, the last one, and any removal that would leave only slots that
+ * were never seen to open. Testing opens the slot by its seal and records the time. */
+enum kerr ks_add_slot(const struct ks_place *place, const struct ks_new_slot *slot,
+                      struct kerrinfo *e) MUST_CHECK;
+enum kerr ks_remove_slot(const struct ks_place *place, const char *name,
+                         struct kerrinfo *e) MUST_CHECK;
+enum kerr ks_test_slot(const struct ks_place *place, const char *name,
+                       struct kerrinfo *e) MUST_CHECK;
+
+/* Copies a verified keystore to a new file (EXISTS otherwise) and gives its SHA-256. */
+enum kerr ks_backup(const struct ks_place *place, const char *to, uint8_t ret_hash[HASH_BYTES],
+                    struct kerrinfo *e) MUST_CHECK;
+
+struct ks_restore {
+    const char *from;
+    const uint8_t *fingerprint;    /* HASH_BYTES that the file must have; NULL: only if the accepted
+                                      record vouches for it */
+    const struct seal_spec *specs; /* slots of the file that this node opens; written to PATH.unseal
+                                      where there is none */
+    size_t spec_count;
+    const uint8_t (*lose)[KS_ID_BYTES]; /* keys that the present keystore has and the file has not,
+                                           which the operator gives up by name */
+    size_t lose_count;
+};
+
+/* Puts a backup in place as a new generation above all that this node accepted. Keys that were
+ * destroyed since stay destroyed. UNTRUSTED when the file is not vouched for; DENIED, naming them,
+ * when keys would be lost that are not in `lose`. */
+enum kerr ks_restore(const struct ks_place *place, const struct ks_restore *r,
+                     uint64_t *ret_generation, struct kerrinfo *e) MUST_CHECK;
+
+/* The SPECs of PATH.unseal, in order. Free each with seal_spec_done, then free(). */
+enum kerr ks_read_unseal(const char *path, struct seal_spec **ret, size_t *ret_count,
+                         struct kerrinfo *e) MUST_CHECK;
+
+#endif
