@@ -153,6 +153,20 @@ static const char *dir_path(const struct file_dir *dir)
     return dir == NULL ? "." : dir->path;
 }
 
+/* EACCES in a folder that is ours nearly always means that root left a file of its own there. */
+static enum kerr cannot_open(const struct file_dir *dir, const char *name, int err,
+                             struct kerrinfo *e)
+{
+    struct stat st;
+    if (err == EACCES && dir != NULL && fstatat(dir->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        st.st_uid != dir->uid) {
+        return kerr_set(e, KERR_DENIED,
+                        "%s belongs to uid %u, its folder to uid %u: chown %u %s/%s", name,
+                        st.st_uid, dir->uid, dir->uid, dir->path, name);
+    }
+    return kerr_errno(e, err, "cannot open %s in %s", name, dir_path(dir));
+}
+
 static enum kerr open_regular(const struct file_dir *dir, const char *name, unsigned flags,
                               int *ret, size_t *ret_size, struct kerrinfo *e)
 {
@@ -162,7 +176,7 @@ static enum kerr open_regular(const struct file_dir *dir, const char *name, unsi
         return kerr_set(e, KERR_DENIED, "%s is a symbolic link; links are not followed", name);
     }
     if (fd < 0) {
-        return kerr_errno(e, errno, "cannot open %s in %s", name, dir_path(dir));
+        return cannot_open(dir, name, errno, e);
     }
     struct stat st;
     if (fstat(fd, &st) != 0) {
@@ -430,7 +444,7 @@ enum kerr file_lock(const struct file_dir *dir, const char *name, unsigned wait_
 {
     AUTO_FD fd = openat(dir->fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) {
-        return kerr_errno(e, errno, "cannot open lock %s in %s", name, dir->path);
+        return cannot_open(dir, name, errno, e);
     }
     uint64_t until = clock_mono_ms() + wait_ms;
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {

@@ -68,7 +68,7 @@ struct ks_new_slot {
 };
 
 /* Makes folder and keystore with one primary key and these slots, each read back and opened.
- * EXISTS when there is a keystore, an accepted record or an unseal file. */
+ * EXISTS when there is a keystore or an accepted record. */
 enum kerr ks_init(const struct ks_place *place, const struct ks_new_slot *slots, size_t count,
                   enum suite suite, uint8_t ret_key[KS_ID_BYTES], struct kerrinfo *e) MUST_CHECK;
 

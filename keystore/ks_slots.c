@@ -20,7 +20,7 @@ static void allow_algorithms(struct ks_model *m)
 static enum kerr check_new(const struct ks_folder *folder, const struct ks_new_slot *slots,
                            size_t count, struct kerrinfo *e)
 {
-    static const enum ks_file must_not_be[] = {KS_FILE_KEYSTORE, KS_FILE_ACCEPTED, KS_FILE_UNSEAL};
+    static const enum ks_file must_not_be[] = {KS_FILE_KEYSTORE, KS_FILE_ACCEPTED};
     for (size_t i = 0; i < ARRAY_LEN(must_not_be); i++) {
         const char *name = folder->names[must_not_be[i]];
         bool exists = true;
@@ -119,16 +119,10 @@ static enum kerr put_new(const struct ks_folder *folder, struct ks *ks,
         specs[i] = slots[i].spec;
         extra[i] = &making->keys[i];
     }
-    /* Last the keystore: until it is there, a second init is only refused for what is left over. */
-    enum kerr k = ks_put_unseal(folder, specs, making->count, true, e);
-    if (k == KERR_OK) {
-        k = ks_put(folder, ks, true, false, extra + 1, making->count - 1, e);
-    }
-    if (k != KERR_OK && k != KERR_EXISTS) {
-        struct kerrinfo ignored = {0};
-        (void)!ks_folder_remove(folder, KS_FILE_UNSEAL, &ignored);
-    }
-    return k;
+    /* An unseal file without a keystore is what an interrupted init leaves: the next one replaces
+     * it. */
+    enum kerr k = ks_put_unseal(folder, specs, making->count, false, e);
+    return k == KERR_OK ? ks_put(folder, ks, true, false, extra + 1, making->count - 1, e) : k;
 }
 
 enum kerr ks_init(const struct ks_place *place, const struct ks_new_slot *slots, size_t count,
@@ -334,6 +328,11 @@ enum kerr ks_test_slot(const struct ks_place *place, const char *name, struct ke
     const struct ks_slot *slot = ks_model_slot_named(m, name);
     if (slot == NULL) {
         return kerr_set(e, KERR_NOTFOUND, "the keystore has no slot %s", name);
+    }
+    /* Then opening the keystore was the test, and a passphrase is not asked for twice. */
+    if (slot == ks_opened_by(c.ks)) {
+        m->slots[slot - m->slots].tested_at_s = c.now_s;
+        return ks_change_commit(&c, e);
     }
     struct seal_spec *owned = NULL;
     const struct seal_spec *spec = NULL;

@@ -60,7 +60,8 @@ enum kerr seal_check_slot_name(struct bytes name, struct kerrinfo *e)
     return KERR_OK;
 }
 
-static enum kerr unknown_kind(const char *text, struct kerrinfo *e)
+/* The SPEC is not repeated: it may be a passphrase put there by mistake. */
+static enum kerr unknown_kind(struct kerrinfo *e)
 {
     char known[128] = "";
     for (size_t i = 0; i < seal_kinds_count; i++) {
@@ -72,7 +73,9 @@ static enum kerr unknown_kind(const char *text, struct kerrinfo *e)
         write_raw(&w, bytes_of_text(seal_kinds[i]->arg_help));
         known[used + w.len] = 0;
     }
-    return kerr_set(e, KERR_INPUT, "seal \"%s\": expected [NAME=]KIND:ARGUMENT, kinds are %s", text,
+    return kerr_set(e, KERR_INPUT,
+                    "no seal of a known kind: expected [NAME=]KIND:ARGUMENT, kinds "
+                    "are %s",
                     known);
 }
 
@@ -80,13 +83,13 @@ enum kerr seal_spec_parse(const char *text, struct seal_spec *ret, struct kerrin
 {
     const char *colon = strchr(text, ':');
     if (colon == NULL) {
-        return unknown_kind(text, e);
+        return unknown_kind(e);
     }
     const char *equal = memchr(text, '=', (size_t)(colon - text));
     const char *kind = equal == NULL ? text : equal + 1;
     const struct seal_ops *ops = find_name(bytes_of(kind, (size_t)(colon - kind)));
     if (ops == NULL) {
-        return unknown_kind(text, e);
+        return unknown_kind(e);
     }
     struct bytes slot =
         equal == NULL ? bytes_of_text(ops->name) : bytes_of(text, (size_t)(equal - text));
@@ -160,7 +163,9 @@ enum kerr seal_wrap(const struct seal_spec *spec, const struct seal_env *env, st
         return kerr_set(e, KERR_BUG, "a slot secret of %zu bytes", secret_len(secret));
     }
     struct seal_record out = {.kind = spec->kind};
-    enum kerr k = find(spec->kind)->wrap(spec->arg, env, binding, secret, &out, e);
+    struct seal_env named = *env;
+    named.slot = spec->slot;
+    enum kerr k = find(spec->kind)->wrap(spec->arg, &named, binding, secret, &out, e);
     if (k == KERR_OK) {
         k = seal_check(&out, e);
     }
@@ -183,7 +188,9 @@ enum kerr seal_unwrap(const struct seal_spec *spec, const struct seal_env *env,
                         spec->slot, seal_kind_name(record->kind), spec->text);
     }
     AUTO_SECRET out = NULL;
-    k = find(spec->kind)->unwrap(spec->arg, env, binding, record, &out, e);
+    struct seal_env named = *env;
+    named.slot = spec->slot;
+    k = find(spec->kind)->unwrap(spec->arg, &named, binding, record, &out, e);
     if (k != KERR_OK) {
         return k;
     }

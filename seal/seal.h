@@ -70,10 +70,15 @@ unsigned seal_spec_caps(const struct seal_spec *s); /* of this SPEC: passphrase:
 typedef enum kerr seal_ask_fn(void *ctx, const char *prompt, bool is_new, struct secret **ret,
                               struct kerrinfo *e);
 
+/* Told before work that takes about a second (Argon2id), so that a person can be told too. */
+typedef void seal_busy_fn(void *ctx, const char *slot);
+
 /* What a seal may use of its surroundings. */
 struct seal_env {
-    seal_ask_fn *ask; /* NULL (the daemon): passphrases that must be asked for are SEALED */
-    void *ask_ctx;
+    seal_ask_fn *ask;   /* NULL (the daemon): passphrases that must be asked for are SEALED */
+    seal_busy_fn *busy; /* may be NULL */
+    void *ask_ctx;      /* of both */
+    const char *slot;   /* set by seal.c: the slot at work, for prompts */
     bool may_run_tools; /* systemd-creds, for the tool; the daemon reads its folder */
     uid_t owner;        /* of key files that seal_wrap makes */
     gid_t group;

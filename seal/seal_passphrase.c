@@ -6,6 +6,7 @@
  * Parameters: version (1) ‖ algorithm (1: Argon2id 1.3, one lane) ‖ u32 passes ‖ u32 KiB ‖ salt
  * (16).
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -101,7 +102,10 @@ static enum kerr obtain(const char *arg, const struct seal_env *env, bool is_new
     } else if (env->ask == NULL) {
         k = kerr_set(e, KERR_SEALED, "a passphrase must be entered by a person");
     } else {
-        k = env->ask(env->ask_ctx, is_new ? "New passphrase" : "Passphrase", is_new, &text, e);
+        char prompt[SEAL_SLOT_NAME_MAX + 32];
+        (void)snprintf(prompt, sizeof prompt, "%s of slot %s",
+                       is_new ? "New passphrase" : "Passphrase", env->slot);
+        k = env->ask(env->ask_ctx, prompt, is_new, &text, e);
     }
     if (k == KERR_OK) {
         k = tidy(text, e);
@@ -112,9 +116,12 @@ static enum kerr obtain(const char *arg, const struct seal_env *env, bool is_new
     return k;
 }
 
-static enum kerr key_of(const struct secret *text, const struct seal_record *record,
-                        struct secret **ret, struct kerrinfo *e)
+static enum kerr key_of(const struct secret *text, const struct seal_env *env,
+                        const struct seal_record *record, struct secret **ret, struct kerrinfo *e)
 {
+    if (env->busy != NULL) {
+        env->busy(env->ask_ctx, env->slot);
+    }
     struct reader r = reader_on(bytes_of(record->params, record->params_len));
     (void)read_u16(&r);
     struct passphrase_cost cost = {.passes = read_u32(&r)};
@@ -140,7 +147,7 @@ static enum kerr wrap(const char *arg, const struct seal_env *env, struct bytes 
     write_u32(&w, env->cost.memory_kib);
     write_raw(&w, BYTES_OF(salt));
     ret->params_len = w.len;
-    k = key_of(text, ret, &key, e);
+    k = key_of(text, env, ret, &key, e);
     return k == KERR_OK ? seal_key_wrap(key, binding, secret, ret, e) : k;
 }
 
@@ -151,7 +158,7 @@ static enum kerr unwrap(const char *arg, const struct seal_env *env, struct byte
     AUTO_SECRET key = NULL;
     enum kerr k = obtain(arg, env, false, &text, e);
     if (k == KERR_OK) {
-        k = key_of(text, record, &key, e);
+        k = key_of(text, env, record, &key, e);
     }
     return k == KERR_OK ? seal_key_unwrap(key, binding, record, ret, e) : k;
 }
