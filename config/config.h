@@ -20,11 +20,11 @@
 #include "base/log.h"
 #include "base/secret.h"
 
-#define CONFIG_FILE_DEFAULT "/etc/etcdseal/etcdseald.yaml"
-#define CONFIG_FILE_MAX 65536   /* bytes; ours is under 1 KiB */
-#define CONFIG_PEERS_MAX 16     /* rows; one gRPC server each */
-#define CONFIG_SLOTS_MAX 32     /* rows of keystore.unseal, as many as a keystore has slots */
-#define CONFIG_SOCKET_PATH_MAX 107 /* sun_path, unix(7), with its terminator */
+#define CONFIG_FILE_DEFAULT    "/etc/etcdseal/etcdseald.yaml"
+#define CONFIG_FILE_MAX        65536 /* bytes; ours is under 1 KiB */
+#define CONFIG_PEERS_MAX       16    /* rows; one gRPC server each */
+#define CONFIG_SLOTS_MAX       32    /* rows of keystore.unseal, as many as a keystore has slots */
+#define CONFIG_SOCKET_PATH_MAX 107   /* bytes: sun_path of unix(7) without its terminator */
 
 enum config_peer_kind { CONFIG_PEER_UID, CONFIG_PEER_GID };
 
@@ -37,10 +37,10 @@ enum config_methods {
 
 struct config_peer {
     enum config_peer_kind kind;
-    uint32_t id;          /* uid, or primary gid; 65534 is refused: it stands for any unmapped one */
-    unsigned methods;     /* enum config_methods; all by default */
+    uint32_t id;      /* uid, or primary gid; 65534 is refused: it stands for any unmapped one */
+    unsigned methods; /* enum config_methods; all by default */
     unsigned decrypt_rate; /* Decrypt calls a second, 0 = no limit (default) */
-    char *note;           /* for people; may be NULL */
+    char *note;            /* for people; may be NULL */
 };
 
 struct config_unseal {
@@ -54,10 +54,10 @@ enum config_version { CONFIG_VERSION_V2, CONFIG_VERSION_V2BETA1 };
 struct config {
     char *file; /* where it was read from */
 
-    char *socket_path;     /* socket.path, /run/etcdseal/kms.sock */
-    mode_t socket_mode;    /* socket.mode, "0600" */
-    char *socket_owner;    /* socket.owner, name or number, root */
-    char *socket_group;    /* socket.group, root */
+    char *socket_path;               /* socket.path, /run/etcdseal/kms.sock */
+    mode_t socket_mode;              /* socket.mode, "0600"; no bit for others */
+    char *socket_owner;              /* socket.owner, name or number, root */
+    char *socket_group;              /* socket.group, root */
     unsigned socket_connections_max; /* socket.connections_max, 64 */
 
     struct config_peer peers[CONFIG_PEERS_MAX]; /* peers, [ { uid: 0 } ] */
@@ -66,15 +66,15 @@ struct config {
     enum config_provider provider; /* provider, local */
     enum config_version version;   /* kms_version, v2 */
 
-    char *keystore_path; /* keystore.path, /var/lib/etcdseal/keystore */
+    char *keystore_path;                           /* keystore.path, /var/lib/etcdseal/keystore */
     struct config_unseal unseal[CONFIG_SLOTS_MAX]; /* keystore.unseal: { NAME: SPEC }, none:
                                                       the file keystore.unseal is used */
     size_t unseal_count;
     unsigned poll_ms; /* keystore.poll, 10s: the net under inotify */
 
-    bool metrics_is_on;     /* metrics.listen, "off", or an address of the loopback: "127.0.0.1:9655",
-                               "[::1]:9655" */
-    char *metrics_host;     /* NULL when off */
+    bool metrics_is_on; /* metrics.listen, "off", or an address of the loopback: "127.0.0.1:9655",
+                           "[::1]:9655" */
+    char *metrics_host; /* NULL when off */
     uint16_t metrics_port;
 
     enum log_level log_level;   /* log.level, info */
@@ -84,6 +84,16 @@ struct config {
     enum secret_lock_policy memory_lock; /* memory_lock, strict | best-effort */
     unsigned shutdown_grace_ms;          /* shutdown_grace, 5s */
 };
+
+/* One key as people see it, from config.def. */
+struct config_key {
+    const char *path;    /* "socket.path"; keys of a row of peers are "peers[].uid" */
+    const char *preset;  /* the default, as YAML; NULL: nothing */
+    const char *meaning; /* a sentence without the full stop */
+    bool needs_restart;
+};
+/* Row i of the list, NULL beyond its end: for documentation and its test. */
+const struct config_key *config_key_at(size_t i);
 
 /* Reads and checks. `text` variants are for tests and fuzzing; `name` is used in messages. */
 enum kerr config_read(const char *path, struct config **ret, struct kerrinfo *e) MUST_CHECK;

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "json/json.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+struct json_writer json_on(struct buf *to, struct kerrinfo *e)
+{
+    return (struct json_writer){.to = to, .e = e};
+}
+
+static void put(struct json_writer *w, struct bytes data)
+{
+    if (w->k == KERR_OK) {
+        w->k = buf_put(w->to, data, w->e);
+    }
+}
+
+static void put_text(struct json_writer *w, const char *text)
+{
+    put(w, bytes_of_text(text));
+}
+
+/* Length of the UTF-8 character at the start, 0 when there is none. */
+static size_t character(struct bytes text)
+{
+    for (size_t len = 1; len <= 4 && len <= text.len; len++) {
+        if (text_is_utf8(bytes_of(text.ptr, len))) {
+            return len;
+        }
+    }
+    return 0;
+}
+
+static void put_character(struct json_writer *w, struct bytes one)
+{
+    uint8_t c = *one.ptr;
+    if (one.len > 1 || (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)) {
+        put(w, one);
+    } else if (w->k == KERR_OK) {
+        w->k = buf_printf(w->to, w->e, "\\u%04x", c);
+    }
+}
+
+static void put_quoted(struct json_writer *w, const char *text)
+{
+    put_text(w, "\"");
+    struct bytes left = bytes_of_text(text);
+    while (left.len > 0) {
+        size_t len = character(left);
+        if (len == 0) {
+            put_text(w, "\xef\xbf\xbd");
+            len = 1;
+        } else {
+            put_character(w, bytes_of(left.ptr, len));
+        }
+        left = bytes_of(left.ptr + len, left.len - len);
+    }
+    put_text(w, "\"");
+}
+
+static void begin_value(struct json_writer *w, const char *key)
+{
+    if (w->has_values[w->depth]) {
+        put_text(w, ",");
+    }
+    w->has_values[w->depth] = true;
+    if (key != NULL) {
+        put_quoted(w, key);
+        put_text(w, ":");
+    }
+}
+
+static void open_level(struct json_writer *w, const char *key, const char *opener, char closer)
+{
+    begin_value(w, key);
+    if (w->depth == JSON_DEPTH_MAX) {
+        w->k = w->k == KERR_OK ? kerr_set(w->e, KERR_BUG, "JSON nested too deeply") : w->k;
+        return;
+    }
+    put_text(w, opener);
+    w->closer[w->depth] = closer;
+    w->depth++;
+    w->has_values[w->depth] = false;
+}
+
+void json_object(struct json_writer *w, const char *key)
+{
+    open_level(w, key, "{", '}');
+}
+
+void json_array(struct json_writer *w, const char *key)
+{
+    open_level(w, key, "[", ']');
+}
+
+void json_close(struct json_writer *w)
+{
+    if (w->depth == 0) {
+        w->k = w->k == KERR_OK ? kerr_set(w->e, KERR_BUG, "JSON closed too often") : w->k;
+        return;
+    }
+    w->depth--;
+    put(w, bytes_of(&w->closer[w->depth], 1));
+}
+
+void json_text(struct json_writer *w, const char *key, const char *value)
+{
+    if (value == NULL) {
+        json_null(w, key);
+        return;
+    }
+    begin_value(w, key);
+    put_quoted(w, value);
+}
+
+void json_u64(struct json_writer *w, const char *key, uint64_t value)
+{
+    begin_value(w, key);
+    if (w->k == KERR_OK) {
+        w->k = buf_printf(w->to, w->e, "%llu", (unsigned long long)value);
+    }
+}
+
+void json_bool(struct json_writer *w, const char *key, bool value)
+{
+    begin_value(w, key);
+    put_text(w, value ? "true" : "false");
+}
+
+void json_null(struct json_writer *w, const char *key)
+{
+    begin_value(w, key);
+    put_text(w, "null");
+}
+
+void json_time(struct json_writer *w, const char *key, uint64_t wall_s)
+{
+    char text[CLOCK_TEXT_BYTES];
+    clock_format_s(wall_s, text);
+    json_text(w, key, wall_s == 0 ? NULL : text);
+}
+
+enum kerr json_end(struct json_writer *w)
+{
+    while (w->depth > 0) {
+        json_close(w);
+    }
+    put_text(w, "\n");
+    return w->k;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * jansson parses recursively up to 2048 levels and builds everything before one can look, so the
+ * depth is counted on the text first.
+ */
+#include "json/json_read.h"
+
+#include <jansson.h>
+
+struct json_doc {
+    json_t value;
+};
+
+/* A document and its values are jansson's own objects under our names. */
+static const json_t *inner(const struct json_value *v)
+{
+    return (const json_t *)v;
+}
+
+static const struct json_value *outer(const json_t *v)
+{
+    return (const struct json_value *)v;
+}
+
+static enum kerr check_depth(struct bytes text, struct kerrinfo *e)
+{
+    size_t depth = 0;
+    bool is_text = false;
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.ptr[i];
+        if (is_text && c == '\\') {
+            i++;
+        } else if (c == '"') {
+            is_text = !is_text;
+        } else if (!is_text && (c == '{' || c == '[')) {
+            depth++;
+        } else if (!is_text && (c == '}' || c == ']') && depth > 0) {
+            depth--;
+        }
+        if (depth > JSON_READ_DEPTH_MAX) {
+            return kerr_set(e, KERR_LIMIT, "JSON nested deeper than %d levels",
+                            JSON_READ_DEPTH_MAX);
+        }
+    }
+    return KERR_OK;
+}
+
+enum kerr json_read(struct bytes text, struct json_doc **ret, struct kerrinfo *e)
+{
+    if (text.len > JSON_READ_MAX) {
+        return kerr_set(e, KERR_LIMIT, "JSON of %zu bytes, at most %zu", text.len, JSON_READ_MAX);
+    }
+    enum kerr k = check_depth(text, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    json_error_t why;
+    json_t *v = json_loadb((const char *)text.ptr, text.len,
+                           JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+    if (v == NULL && json_error_code(&why) == json_error_out_of_memory) {
+        return kerr_set(e, KERR_NOMEM, "no memory for JSON");
+    }
+    if (v == NULL) {
+        return kerr_set(e, KERR_INPUT, "not JSON, line %d column %d: %s", why.line, why.column,
+                        why.text);
+    }
+    *ret = (struct json_doc *)v;
+    return KERR_OK;
+}
+
+void json_doc_free(struct json_doc *d)
+{
+    if (d != NULL) {
+        json_decref(&d->value);
+    }
+}
+
+void json_doc_free_at(struct json_doc **d)
+{
+    json_doc_free(*d);
+    *d = NULL;
+}
+
+const struct json_value *json_root(const struct json_doc *d)
+{
+    return outer(&d->value);
+}
+
+enum json_kind json_kind(const struct json_value *v)
+{
+    if (v == NULL) {
+        return JSON_IS_NONE;
+    }
+    switch (json_typeof(inner(v))) {
+    case JSON_OBJECT:
+        return JSON_IS_OBJECT;
+    case JSON_ARRAY:
+        return JSON_IS_ARRAY;
+    case JSON_STRING:
+        return JSON_IS_TEXT;
+    case JSON_INTEGER:
+        return JSON_IS_WHOLE;
+    case JSON_REAL:
+        return JSON_IS_REAL;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return JSON_IS_BOOL;
+    case JSON_NULL:
+        return JSON_IS_NULL;
+    }
+    return JSON_IS_NONE;
+}
+
+const struct json_value *json_member(const struct json_value *v, const char *name)
+{
+    return outer(json_object_get(inner(v), name));
+}
+
+size_t json_count(const struct json_value *v)
+{
+    return json_is_object(inner(v)) ? json_object_size(inner(v)) : json_array_size(inner(v));
+}
+
+const struct json_value *json_at(const struct json_value *v, size_t i, const char **ret_name)
+{
+    if (ret_name != NULL) {
+        *ret_name = NULL;
+    }
+    if (!json_is_object(inner(v))) {
+        return outer(json_array_get(inner(v), i));
+    }
+    /* Iterating changes nothing, but the library's iterators want a writable object. */
+    json_t *object = (json_t *)(uintptr_t)inner(v);
+    void *at = json_object_iter(object);
+    for (; at != NULL && i > 0; i--) {
+        at = json_object_iter_next(object, at);
+    }
+    if (at == NULL) {
+        return NULL;
+    }
+    if (ret_name != NULL) {
+        *ret_name = json_object_iter_key(at);
+    }
+    return outer(json_object_iter_value(at));
+}
+
+bool json_as_text(const struct json_value *v, const char **ret)
+{
+    if (!json_is_string(inner(v))) {
+        return false;
+    }
+    *ret = json_string_value(inner(v));
+    return true;
+}
+
+bool json_as_bool(const struct json_value *v, bool *ret)
+{
+    if (!json_is_boolean(inner(v))) {
+        return false;
+    }
+    *ret = json_is_true(inner(v));
+    return true;
+}
+
+bool json_as_u64(const struct json_value *v, uint64_t *ret)
+{
+    if (!json_is_integer(inner(v)) || json_integer_value(inner(v)) < 0) {
+        return false;
+    }
+    *ret = (uint64_t)json_integer_value(inner(v));
+    return true;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plugin/harden.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Longest variable name that is removed; a longer one cannot be one of gRPC's. */
+#define VARIABLE_NAME_MAX 128
+
+/* unsetenv moves the list, so each removal starts from its head again. */
+static bool clear_one(const char *prefix)
+{
+    for (char **p = environ; p != NULL && *p != NULL; p++) {
+        size_t len = strcspn(*p, "=");
+        if (strncmp(*p, prefix, strlen(prefix)) != 0 || len >= VARIABLE_NAME_MAX) {
+            continue;
+        }
+        char name[VARIABLE_NAME_MAX];
+        memcpy(name, *p, len);
+        name[len] = 0;
+        return unsetenv(name) == 0;
+    }
+    return false;
+}
+
+void harden_clear_environment(const char *prefix)
+{
+    while (clear_one(prefix)) {
+    }
+}
+
+enum kerr harden_process(struct kerrinfo *e)
+{
+    (void)umask(077);
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = 0};
+    if (setrlimit(RLIMIT_CORE, &none) != 0) {
+        return kerr_errno(e, errno, "cannot switch off core dumps");
+    }
+#ifndef ETCDSEAL_SANITIZED
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
+        return kerr_errno(e, errno, "cannot make the process undumpable");
+    }
+#endif
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        return kerr_errno(e, errno, "cannot set no_new_privs");
+    }
+    /* Writing to a log reader or client that has gone is an error to handle, not a death. */
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
+        return kerr_errno(e, errno, "cannot ignore SIGPIPE");
+    }
+    harden_clear_environment("GRPC_");
+    return KERR_OK;
+}

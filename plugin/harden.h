@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the process gives up before it reads its first file: core dumps, being looked at by other
+ * processes (ptrace, /proc/PID/mem), privileges through execve, files readable by others, and the
+ * GRPC_* variables (GRPC_TRACE prints payloads, GRPC_EXPERIMENTS changes the transport).
+ *
+ * A build with a sanitizer stays dumpable, because LeakSanitizer attaches to its own process.
+ *
+ * System-call filter and Landlock rules belong where daemon_run calls nothing yet: behind the last
+ * socket and before the first thread (plugin/README.md, "the place for a filter").
+ */
+#ifndef ETCDSEAL_PLUGIN_HARDEN_H
+#define ETCDSEAL_PLUGIN_HARDEN_H
+
+#include "base/kerr.h"
+
+/* Once, first thing in main, while there is one thread. IO when the kernel refuses one of them. */
+enum kerr harden_process(struct kerrinfo *e) MUST_CHECK;
+
+/* Removes each variable whose name begins with `prefix` from the environment. */
+void harden_clear_environment(const char *prefix);
+
+#endif

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One lock around plain counters: it is taken twice for each call and never held for long, and a
+ * reader sees numbers that fit together.
+ */
+#include "plugin/metrics.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kms/kms.h"
+#include "plugin/methods.h"
+
+#define STATUS_COUNT METHOD_STATUS_COUNT
+#define METHOD_OTHER KMS_METHOD_COUNT
+#define METHOD_ROWS  (KMS_METHOD_COUNT + 1)
+
+static const char *const refusal_names[METRICS_REFUSED_COUNT] = {
+    [METRICS_REFUSED_PEER] = "peer",          [METRICS_REFUSED_FULL] = "full",
+    [METRICS_REFUSED_GARBAGE] = "not_http2",  [METRICS_REFUSED_SILENT] = "no_preface",
+    [METRICS_REFUSED_ERROR] = "system_error",
+};
+
+static const char *const reason_names[RELOAD_REASON_COUNT] = {
+    [RELOAD_POLL] = "poll",     [RELOAD_RETRY] = "retry", [RELOAD_WATCH] = "watch",
+    [RELOAD_SIGNAL] = "signal", [RELOAD_START] = "start",
+};
+
+static const char *const result_names[RELOAD_RESULT_COUNT] = {
+    [RELOAD_UNCHANGED] = "unchanged",
+    [RELOAD_CHANGED] = "changed",
+    [RELOAD_FAILED] = "failed",
+};
+
+/* Key states, as providers name them; the last row takes any other. */
+static const char *const state_names[] = {
+    "staged", "primary", "retired", "disabled", "destroy-scheduled", "destroyed", "other",
+};
+#define STATE_COUNT ARRAY_LEN(state_names)
+
+/* Upper ends in µs: a local wrap takes about 50 µs, a healthy remote one 5 to 50 ms, and
+ * kube-apiserver gives up after 3 s. */
+static const uint64_t bucket_us[] = {50,    100,   250,    500,    1000,   2500,    5000,   10000,
+                                     25000, 50000, 100000, 250000, 500000, 1000000, 3000000};
+#define BUCKET_COUNT ARRAY_LEN(bucket_us)
+
+struct histogram {
+    uint64_t counts[BUCKET_COUNT + 1];
+    uint64_t sum_ns;
+};
+
+struct key_row {
+    char id[sizeof((struct provider_key){.state = NULL}).id];
+    uint64_t by_state[STATE_COUNT];
+    uint64_t last_s;
+};
+
+struct metrics {
+    pthread_mutex_t lock;
+    uint64_t requests[METHOD_ROWS][STATUS_COUNT];
+    struct histogram durations[KMS_METHOD_COUNT];
+    struct key_row keys[METRICS_KEYS_MAX];
+    uint64_t refused[METRICS_REFUSED_COUNT];
+    uint64_t reloads[RELOAD_REASON_COUNT][RELOAD_RESULT_COUNT];
+};
+
+const char *metrics_refusal_name(enum metrics_refusal r)
+{
+    return refusal_names[r];
+}
+
+const char *reload_reason_name(enum reload_reason r)
+{
+    return reason_names[r];
+}
+
+const char *reload_result_name(enum reload_result r)
+{
+    return result_names[r];
+}
+
+enum kerr metrics_new(struct metrics **ret, struct kerrinfo *e)
+{
+    struct metrics *m = calloc(1, sizeof *m);
+    if (m == NULL) {
+        return kerr_set(e, KERR_NOMEM, "no memory for metrics");
+    }
+    (void)pthread_mutex_init(&m->lock, NULL);
+    *ret = m;
+    return KERR_OK;
+}
+
+void metrics_free(struct metrics *m)
+{
+    if (m != NULL) {
+        (void)pthread_mutex_destroy(&m->lock);
+        free(m);
+    }
+}
+
+static void count_request(struct metrics *m, size_t method, int status)
+{
+    size_t row = method < KMS_METHOD_COUNT ? method : METHOD_OTHER;
+    size_t code = status >= 0 && status < STATUS_COUNT ? (size_t)status : 2;
+    m->requests[row][code]++;
+}
+
+void metrics_request(struct metrics *m, enum kms_method method, int status, uint64_t took_ns)
+{
+    size_t at = 0;
+    while (at < BUCKET_COUNT && took_ns > bucket_us[at] * 1000) {
+        at++;
+    }
+    (void)pthread_mutex_lock(&m->lock);
+    count_request(m, method, status);
+    m->durations[method].counts[at]++;
+    m->durations[method].sum_ns += took_ns;
+    (void)pthread_mutex_unlock(&m->lock);
+}
+
+void metrics_request_refused(struct metrics *m, size_t method, int status)
+{
+    (void)pthread_mutex_lock(&m->lock);
+    count_request(m, method, status);
+    (void)pthread_mutex_unlock(&m->lock);
+}
+
+static bool is_row_of(const struct key_row *row, struct bytes key_id)
+{
+    return key_id.len > 0 && bytes_equal_text(key_id, row->id);
+}
+
+/* The key's row; else a free one or that of the key that was not used for longest, emptied. */
+static struct key_row *row_for(struct metrics *m, struct bytes key_id)
+{
+    struct key_row *oldest = &m->keys[0];
+    for (size_t i = 0; i < METRICS_KEYS_MAX; i++) {
+        if (is_row_of(&m->keys[i], key_id)) {
+            return &m->keys[i];
+        }
+        if (m->keys[i].last_s < oldest->last_s) {
+            oldest = &m->keys[i];
+        }
+    }
+    *oldest = (struct key_row){.last_s = 0};
+    memcpy(oldest->id, key_id.ptr, key_id.len);
+    return oldest;
+}
+
+static size_t state_index(const char *state)
+{
+    for (size_t i = 0; i + 1 < STATE_COUNT; i++) {
+        if (strcmp(state, state_names[i]) == 0) {
+            return i;
+        }
+    }
+    return STATE_COUNT - 1;
+}
+
+void metrics_decrypt(struct metrics *m, struct bytes key_id, const char *state, uint64_t now_s)
+{
+    if (key_id.len == 0 || key_id.len >= sizeof m->keys[0].id) {
+        return; /* no key of the keystore has such an id */
+    }
+    (void)pthread_mutex_lock(&m->lock);
+    struct key_row *row = row_for(m, key_id);
+    row->by_state[state_index(state)]++;
+    row->last_s = now_s > row->last_s ? now_s : row->last_s; /* wall clocks step back */
+    (void)pthread_mutex_unlock(&m->lock);
+}
+
+void metrics_refused(struct metrics *m, enum metrics_refusal r)
+{
+    (void)pthread_mutex_lock(&m->lock);
+    m->refused[r]++;
+    (void)pthread_mutex_unlock(&m->lock);
+}
+
+void metrics_reload(struct metrics *m, enum reload_reason reason, enum reload_result result)
+{
+    (void)pthread_mutex_lock(&m->lock);
+    m->reloads[reason][result]++;
+    (void)pthread_mutex_unlock(&m->lock);
+}
+
+struct metrics_key_use metrics_key_use(struct metrics *m, const char *key_id)
+{
+    struct metrics_key_use use = {0};
+    (void)pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < METRICS_KEYS_MAX; i++) {
+        if (is_row_of(&m->keys[i], bytes_of_text(key_id))) {
+            for (size_t s = 0; s < STATE_COUNT; s++) {
+                use.decrypts += m->keys[i].by_state[s];
+            }
+            use.last_s = m->keys[i].last_s;
+        }
+    }
+    (void)pthread_mutex_unlock(&m->lock);
+    return use;
+}
+
+/* Collects text; after a failure it does nothing more. */
+struct out {
+    struct buf *to;
+    struct kerrinfo *e;
+    enum kerr k;
+};
+
+#define PUT(o, ...)                                                                                \
+    do {                                                                                           \
+        if ((o)->k == KERR_OK) {                                                                   \
+            (o)->k = buf_printf((o)->to, (o)->e, __VA_ARGS__);                                     \
+        }                                                                                          \
+    } while (0)
+
+#define U64(v) ((unsigned long long)(v))
+
+static void put_head(struct out *o, const char *name, const char *type, const char *help)
+{
+    PUT(o, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static const char *method_label(size_t row)
+{
+    return row < KMS_METHOD_COUNT ? methods[row].name : "other";
+}
+
+static void put_requests(struct out *o, const struct metrics *m)
+{
+    put_head(o, "etcdseal_requests_total", "counter",
+             "KMS calls answered, by method and gRPC status.");
+    for (size_t r = 0; r < METHOD_ROWS; r++) {
+        for (size_t c = 0; c < STATUS_COUNT; c++) {
+            /* Successes from the start on, so that rates work; of the failures those that were
+             * seen. */
+            if (m->requests[r][c] > 0 || (c == 0 && r < KMS_METHOD_COUNT)) {
+                PUT(o, "etcdseal_requests_total{method=\"%s\",code=\"%s\"} %llu\n", method_label(r),
+                    method_status_name((int)c), U64(m->requests[r][c]));
+            }
+        }
+    }
+}
+
+static void put_durations(struct out *o, const struct metrics *m)
+{
+    static const char name[] = "etcdseal_request_duration_seconds";
+    put_head(o, name, "histogram", "Time from a call's arrival in the daemon to its answer.");
+    for (size_t r = 0; r < KMS_METHOD_COUNT; r++) {
+        const struct histogram *h = &m->durations[r];
+        const char *method = method_label(r);
+        uint64_t sum = 0;
+        for (size_t b = 0; b < BUCKET_COUNT; b++) {
+            sum += h->counts[b];
+            PUT(o, "%s_bucket{method=\"%s\",le=\"%g\"} %llu\n", name, method,
+                (double)bucket_us[b] / 1e6, U64(sum));
+        }
+        sum += h->counts[BUCKET_COUNT];
+        PUT(o, "%s_bucket{method=\"%s\",le=\"+Inf\"} %llu\n", name, method, U64(sum));
+        PUT(o, "%s_sum{method=\"%s\"} %.9f\n", name, method, (double)h->sum_ns / 1e9);
+        PUT(o, "%s_count{method=\"%s\"} %llu\n", name, method, U64(sum));
+    }
+}
+
+static void put_decrypts(struct out *o, const struct metrics *m)
+{
+    put_head(o, "etcdseal_decrypts_total", "counter",
+             "Decrypt calls by hashed id of the key that they named and its state; a disabled or "
+             "destroyed key refuses.");
+    for (size_t i = 0; i < METRICS_KEYS_MAX; i++) {
+        const struct key_row *row = &m->keys[i];
+        char hash[KMS_KEY_ID_HASH_BYTES];
+        kms_key_id_hash(bytes_of_text(row->id), hash);
+        for (size_t s = 0; s < STATE_COUNT; s++) {
+            if (row->by_state[s] > 0) {
+                PUT(o, "etcdseal_decrypts_total{key_id_hash=\"%s\",state=\"%s\"} %llu\n", hash,
+                    state_names[s], U64(row->by_state[s]));
+            }
+        }
+    }
+}
+
+static void put_reloads(struct out *o, const struct metrics *m, const struct metrics_view *v)
+{
+    put_head(o, "etcdseal_reloads_total", "counter",
+             "Looks at the keystore and the configuration, by what caused them and how they "
+             "ended.");
+    for (size_t r = 0; r < RELOAD_REASON_COUNT; r++) {
+        for (size_t s = 0; s < RELOAD_RESULT_COUNT; s++) {
+            PUT(o, "etcdseal_reloads_total{result=\"%s\",reason=\"%s\"} %llu\n", result_names[s],
+                reason_names[r], U64(m->reloads[r][s]));
+        }
+    }
+    put_head(o, "etcdseal_last_reload_success", "gauge",
+             "1 if the last look at the keystore and the configuration succeeded.");
+    PUT(o, "etcdseal_last_reload_success %d\n", v->is_last_reload_ok);
+    put_head(o, "etcdseal_last_reload_timestamp_seconds", "gauge",
+             "Unix time at which the last look ended.");
+    PUT(o, "etcdseal_last_reload_timestamp_seconds %llu\n", U64(v->last_reload_s));
+    put_head(o, "etcdseal_restart_needed", "gauge",
+             "1 if the configuration file has changes that only a restart takes up.");
+    PUT(o, "etcdseal_restart_needed %d\n", v->is_restart_needed);
+}
+
+static void put_connections(struct out *o, const struct metrics *m, const struct metrics_view *v)
+{
+    put_head(o, "etcdseal_refused_connections_total", "counter",
+             "Connections closed before they reached the gRPC library.");
+    for (size_t r = 0; r < METRICS_REFUSED_COUNT; r++) {
+        PUT(o, "etcdseal_refused_connections_total{reason=\"%s\"} %llu\n", refusal_names[r],
+            U64(m->refused[r]));
+    }
+    put_head(o, "etcdseal_connections", "gauge", "Connections to the KMS socket.");
+    PUT(o, "etcdseal_connections{state=\"waiting\"} %zu\n", v->connections_waiting);
+    PUT(o, "etcdseal_connections{state=\"open\"} %zu\n", v->connections_open);
+}
+
+static void put_keystore(struct out *o, const struct metrics_view *v)
+{
+    const struct provider_info *p = v->provider;
+    put_head(o, "etcdseal_sealed", "gauge", "1 while no key can be used.");
+    PUT(o, "etcdseal_sealed %d\n", !p->is_serving);
+    put_head(o, "etcdseal_keystore_generation", "gauge",
+             "Generation of the keystore that is served; 0 while sealed.");
+    PUT(o, "etcdseal_keystore_generation %llu\n", U64(p->generation));
+    put_head(o, "etcdseal_current_key_id_hash", "gauge",
+             "Always 1; the label is the primary key's id, hashed as kube-apiserver does.");
+    if (*p->current_key_id != 0) {
+        char hash[KMS_KEY_ID_HASH_BYTES];
+        kms_key_id_hash(bytes_of_text(p->current_key_id), hash);
+        PUT(o, "etcdseal_current_key_id_hash{key_id_hash=\"%s\"} 1\n", hash);
+    }
+}
+
+static void put_daemon(struct out *o, const struct metrics_view *v)
+{
+    put_head(o, "etcdseal_build_info", "gauge", "Always 1; the label is the version.");
+    PUT(o, "etcdseal_build_info{version=\"%s\"} 1\n", ETCDSEAL_VERSION);
+    put_head(o, "etcdseal_memory_lock_info", "gauge",
+             "Always 1; the label is the policy for memory that cannot be locked.");
+    PUT(o, "etcdseal_memory_lock_info{policy=\"%s\"} 1\n",
+        v->is_lock_strict ? "strict" : "best-effort");
+    put_head(o, "etcdseal_unlocked_secrets_total", "counter",
+             "Secrets whose memory could not be locked.");
+    PUT(o, "etcdseal_unlocked_secrets_total %llu\n", U64(v->unlocked_secrets));
+}
+
+static void put_process(struct out *o, const struct metrics_view *v)
+{
+    const struct process_figures *p = &v->process;
+    put_head(o, "process_cpu_seconds_total", "counter", "User and system CPU time.");
+    PUT(o, "process_cpu_seconds_total %.6f\n", (double)p->cpu_us / 1e6);
+    put_head(o, "process_resident_memory_bytes", "gauge", "Resident memory.");
+    PUT(o, "process_resident_memory_bytes %llu\n", U64(p->resident_bytes));
+    put_head(o, "process_virtual_memory_bytes", "gauge", "Virtual memory.");
+    PUT(o, "process_virtual_memory_bytes %llu\n", U64(p->virtual_bytes));
+    put_head(o, "process_locked_memory_bytes", "gauge", "Memory that is locked.");
+    PUT(o, "process_locked_memory_bytes %llu\n", U64(p->locked_bytes));
+    put_head(o, "process_open_fds", "gauge", "Open file descriptors.");
+    PUT(o, "process_open_fds %llu\n", U64(p->open_fds));
+    put_head(o, "process_max_fds", "gauge", "Limit of open file descriptors.");
+    PUT(o, "process_max_fds %llu\n", U64(p->max_fds));
+    put_head(o, "process_threads", "gauge", "Threads.");
+    PUT(o, "process_threads %llu\n", U64(p->threads));
+    put_head(o, "process_start_time_seconds", "gauge", "Unix time of the start.");
+    PUT(o, "process_start_time_seconds %llu\n", U64(v->started_at_s));
+}
+
+enum kerr metrics_text(struct metrics *m, const struct metrics_view *v, struct buf *ret,
+                       struct kerrinfo *e)
+{
+    struct out o = {.to = ret, .e = e};
+    (void)pthread_mutex_lock(&m->lock);
+    put_requests(&o, m);
+    put_durations(&o, m);
+    put_decrypts(&o, m);
+    put_reloads(&o, m, v);
+    put_connections(&o, m, v);
+    (void)pthread_mutex_unlock(&m->lock);
+    put_keystore(&o, v);
+    put_daemon(&o, v);
+    put_process(&o, v);
+    return o.k;
+}

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real etcd on the loopback, asked over its JSON gateway so that no client library is needed."""
+
+import base64
+import json
+import urllib.request
+
+from . import places
+from .process import wait_until
+
+
+def _b64(data):
+    return base64.b64encode(data.encode() if isinstance(data, str) else data).decode()
+
+
+def _range_end(prefix):
+    """The first key behind all that begin with the prefix."""
+    data = bytearray(prefix.encode())
+    data[-1] += 1
+    return bytes(data)
+
+
+class Etcd:
+    def __init__(self, workspace, name="etcd", **options):
+        port, peer_port = workspace.free_port(), workspace.free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        peer_url = f"http://127.0.0.1:{peer_port}"
+        self.process = workspace.start(name, [
+            places.real_part("etcd"), "--data-dir", workspace.folder(name),
+            "--listen-client-urls", self.url, "--advertise-client-urls", self.url,
+            "--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url,
+            "--initial-cluster", f"default={peer_url}", "--log-level", "warn"], **options)
+        wait_until("etcd is healthy", self._is_healthy, 30, alive=self.process)
+
+    def _is_healthy(self):
+        with urllib.request.urlopen(self.url + "/health", timeout=2) as answer:
+            return json.load(answer)["health"] == "true"
+
+    def _call(self, path, body):
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(),
+                                         {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def values(self, prefix):
+        """Raw values by key of everything below a prefix."""
+        body = {"key": _b64(prefix), "range_end": _b64(_range_end(prefix))}
+        rows = self._call("/v3/kv/range", body).get("kvs", [])
+        return {base64.b64decode(row["key"]).decode(): base64.b64decode(row.get("value", ""))
+                for row in rows}
+
+    def value(self, key):
+        rows = self._call("/v3/kv/range", {"key": _b64(key)}).get("kvs", [])
+        return base64.b64decode(rows[0]["value"]) if rows else None
+
+    def put(self, key, value):
+        self._call("/v3/kv/put", {"key": _b64(key), "value": _b64(value)})
+
+    def mod_revision(self, key):
+        rows = self._call("/v3/kv/range", {"key": _b64(key)}).get("kvs", [])
+        return int(rows[0]["mod_revision"])

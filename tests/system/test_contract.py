@@ -1,0 +1,446 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every edge of the KMS v2 contract, by a client that is neither Go nor ours (grpcio), and by
+hand-made HTTP/2 where no client library would go."""
+
+import os
+import time
+
+import grpc
+import pytest
+
+from parts import wire
+from parts.daemon import Daemon
+from parts.kms import MESSAGE, Kms, check_refused, refusal
+from parts.process import wait_until
+
+Code = grpc.StatusCode
+SEED = bytes(range(32))
+
+pytestmark = pytest.mark.sanitizer
+
+
+def check_serves(daemon):
+    """Whatever was done to it: it still answers a decent client."""
+    with Kms(daemon.socket) as client:
+        assert client.unwrap(client.encrypt(SEED)) == SEED
+
+
+# --- what a decent client sees ------------------------------------------------------------------
+
+
+def test_answers(daemon, kms):
+    status = kms.status()
+    assert (status.version, status.healthz) == ("v2", "ok")
+    assert status.key_id == daemon.tool.primary()
+    wrapped = kms.encrypt(SEED)
+    assert wrapped.key_id == status.key_id
+    assert 1 <= len(wrapped.ciphertext) <= 1024 and SEED not in wrapped.ciphertext
+    assert kms.unwrap(wrapped) == SEED
+
+
+def test_default_suite_adds_42_bytes(kms):
+    assert len(kms.encrypt(SEED).ciphertext) == 74
+
+
+def test_second_suite(daemon, kms):
+    key_id = daemon.tool.stage("--suite", "kbkdf-aes-256-gcm")
+    daemon.tool.promote(key_id)
+    daemon.wait_key(key_id)
+    wrapped = kms.encrypt(SEED)
+    assert wrapped.key_id == key_id
+    assert kms.unwrap(wrapped) == SEED
+
+
+def test_same_plaintext_never_gives_the_same_ciphertext(kms):
+    assert len({kms.encrypt(SEED).ciphertext for _ in range(500)}) == 500
+
+
+def test_status_and_encrypt_agree(daemon, kms):
+    for _ in range(3):
+        daemon.tool.rotate()
+        for _ in range(100):
+            before, between, after = kms.status(), kms.encrypt(SEED), kms.status()
+            assert between.key_id in (before.key_id, after.key_id)
+
+
+def test_uid_is_not_bound(kms):
+    wrapped = kms.encrypt(SEED, uid="one")
+    for uid in ("another", "", "x" * 200, "\N{SNOWMAN}"):
+        assert kms.decrypt(wrapped.ciphertext, wrapped.key_id, dict(wrapped.annotations),
+                           uid) == SEED
+
+
+def test_uid_is_logged(daemon, kms):
+    kms.encrypt(SEED, uid="uid-to-be-found")
+    kms.encrypt(SEED, uid='odd" uid\n{}' + "x" * 200)
+    row = daemon.wait_event("request", uid="uid-to-be-found")
+    assert (row["method"], row["code"], row["key_id"]) == ("Encrypt", "OK", kms.status().key_id)
+    assert row["peer_uid"] == os.getuid()
+    (odd,) = [e for e in daemon.events("request") if e.get("uid", "").startswith("odd")]
+    assert len(odd["uid"]) <= 110
+
+
+def test_v2beta1_is_a_version_string_only(workspace, idle_daemon):
+    idle_daemon.config["kms_version"] = "v2beta1"
+    idle_daemon.write_config()
+    idle_daemon.start()
+    with Kms(idle_daemon.socket) as client:
+        assert client.status().version == "v2beta1"
+        assert client.unwrap(client.encrypt(SEED)) == SEED
+
+
+def test_fields_it_does_not_know_are_skipped(kms):
+    extra = bytes([0x9a, 0x06, 3]) + b"abc"  # field 99, three bytes
+    body = MESSAGE["EncryptRequest"](plaintext=SEED, uid="u").SerializeToString() + extra
+    wrapped = MESSAGE["EncryptResponse"].FromString(kms.raw("Encrypt", body))
+    assert kms.unwrap(wrapped) == SEED
+
+
+# --- requests that are refused --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [
+    "/v2.KeyManagementService/Rotate",
+    "/v1beta1.KeyManagementService/Version",
+    "/v1beta1.KeyManagementService/Encrypt",
+    "/v2alpha1.KeyManagementService/Status",
+    "/v2.KeyManagementService/status",
+    "/grpc.health.v1.Health/Check",
+    "/x",
+])
+def test_unknown_method(daemon, kms, path):
+    kms.status()  # the connection stands
+    began = time.monotonic()
+    check_refused(Code.UNIMPLEMENTED, kms.raw, path, b"")
+    assert time.monotonic() - began < 0.5
+    check_serves(daemon)
+
+
+def annotations(count, size):
+    return {f"a{n}.example.com": bytes(size) for n in range(count)}
+
+
+@pytest.mark.parametrize("fields, code", [
+    (dict(plaintext=b""), Code.INVALID_ARGUMENT),
+    (dict(), Code.INVALID_ARGUMENT),
+    (dict(plaintext=bytes(257)), Code.INVALID_ARGUMENT),
+    (dict(plaintext=bytes(1025)), Code.INVALID_ARGUMENT),
+    (dict(plaintext=bytes(3000)), Code.INVALID_ARGUMENT),
+    (dict(plaintext=SEED, uid="x" * 257), Code.INVALID_ARGUMENT),
+    (dict(plaintext=SEED, uid="x" * 4000), Code.INVALID_ARGUMENT),
+])
+def test_bad_encrypt(daemon, kms, fields, code):
+    body = MESSAGE["EncryptRequest"](**fields).SerializeToString()
+    check_refused(code, kms.raw, "Encrypt", body)
+    check_serves(daemon)
+
+
+@pytest.mark.parametrize("size", [1, 16, 32, 64, 256])
+def test_plaintext_sizes_that_are_taken(kms, size):
+    plain = os.urandom(size)
+    assert kms.unwrap(kms.encrypt(plain)) == plain
+
+
+@pytest.mark.parametrize("change, code", [
+    (dict(ciphertext=b""), Code.INVALID_ARGUMENT),
+    (dict(ciphertext=bytes(1)), Code.INVALID_ARGUMENT),
+    (dict(ciphertext=bytes(74)), Code.INVALID_ARGUMENT),
+    (dict(ciphertext=bytes(1025)), Code.INVALID_ARGUMENT),
+    (dict(key_id=""), Code.INVALID_ARGUMENT),
+    (dict(key_id="es1-" + "a" * 26), Code.NOT_FOUND),
+    (dict(key_id="nothing like ours"), Code.NOT_FOUND),
+    (dict(key_id="x" * 1025), Code.INVALID_ARGUMENT),
+    (dict(annotations={"kek.etcdseal.internal": b"x"}), Code.INVALID_ARGUMENT),
+    (dict(annotations={"a.example.com": b""}), Code.INVALID_ARGUMENT),
+    (dict(annotations=annotations(8, 10)), Code.INVALID_ARGUMENT),
+    (dict(annotations=annotations(9, 10)), Code.INVALID_ARGUMENT),
+    (dict(annotations=annotations(4, 9000)), Code.INVALID_ARGUMENT),
+    (dict(annotations=annotations(5, 9000)), Code.INVALID_ARGUMENT),
+])
+def test_bad_decrypt(daemon, kms, change, code):
+    wrapped = kms.encrypt(SEED)
+    fields = dict(ciphertext=wrapped.ciphertext, key_id=wrapped.key_id,
+                  annotations=dict(wrapped.annotations), uid="u") | change
+    body = MESSAGE["DecryptRequest"](**fields).SerializeToString()
+    check_refused(code, kms.raw, "Decrypt", body)
+    check_serves(daemon)
+
+
+def test_every_flipped_bit_is_refused_alike(kms):
+    wrapped = kms.encrypt(SEED)
+    texts = set()
+    for at in range(len(wrapped.ciphertext) * 8):
+        forged = bytearray(wrapped.ciphertext)
+        forged[at // 8] ^= 1 << at % 8
+        texts.add(check_refused(Code.INVALID_ARGUMENT, kms.decrypt, bytes(forged), wrapped.key_id,
+                                dict(wrapped.annotations)))
+    assert len(texts) == 1, f"the texts tell cases apart: {texts}"
+
+
+def test_every_length_but_the_right_one_is_refused(kms):
+    wrapped = kms.encrypt(SEED)
+    for length in [*range(1, len(wrapped.ciphertext)), 75, 100, 1024]:
+        forged = wrapped.ciphertext[:length].ljust(length, b"\0")
+        check_refused(Code.INVALID_ARGUMENT, kms.decrypt, forged, wrapped.key_id)
+
+
+def test_key_id_of_another_key(daemon, kms):
+    old = kms.encrypt(SEED)
+    new_id = daemon.tool.rotate()
+    daemon.wait_key(new_id)
+    new = kms.encrypt(SEED)
+    assert new.key_id == new_id != old.key_id
+    texts = {check_refused(Code.INVALID_ARGUMENT, kms.decrypt, old.ciphertext, new.key_id),
+             check_refused(Code.INVALID_ARGUMENT, kms.decrypt, new.ciphertext, old.key_id)}
+    assert len(texts) == 1
+    assert kms.unwrap(old) == kms.unwrap(new) == SEED
+
+
+def test_staged_key_unwraps_nothing_it_did_not_wrap(daemon, kms):
+    wrapped = kms.encrypt(SEED)
+    staged = daemon.tool.stage()
+    daemon.wait_generation(2)
+    check_refused(Code.INVALID_ARGUMENT, kms.decrypt, wrapped.ciphertext, staged)
+    assert kms.status().key_id == wrapped.key_id
+
+
+def test_keystores_do_not_read_each_other(workspace, kms):
+    other = Daemon(workspace, "other").start()
+    with Kms(other.socket) as stranger:
+        wrapped = stranger.encrypt(SEED)
+        check_refused(Code.NOT_FOUND, kms.unwrap, wrapped)
+
+
+def test_disabled_and_destroyed_keys(daemon, kms):
+    old = kms.encrypt(SEED)
+    daemon.wait_key(daemon.tool.rotate())
+    for words, expected in [
+        (["disable", old.key_id, "--confirm", old.key_id], Code.FAILED_PRECONDITION),
+        (["enable", old.key_id], None),
+        (["disable", old.key_id, "--confirm", old.key_id], Code.FAILED_PRECONDITION),
+        (["destroy", old.key_id, "--after", "0s", "--confirm", old.key_id],
+         Code.FAILED_PRECONDITION),
+        (["cancel-destroy", old.key_id], Code.FAILED_PRECONDITION),
+        (["enable", old.key_id], None),
+    ]:
+        daemon.tool.run("key", *words, "--no-daemon").ok()
+        daemon.wait_generation(daemon.tool.generation())
+        if expected is None:
+            assert kms.unwrap(old) == SEED
+        else:
+            check_refused(expected, kms.unwrap, old)
+
+
+@pytest.mark.parametrize("method, body", [
+    ("Encrypt", b"\xff"),                          # no tag
+    ("Encrypt", b"\x0a\x05abc"),                   # field longer than the message
+    ("Encrypt", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"),  # endless length
+    ("Encrypt", b"\x0a\x20" + SEED + b"\x12\x01\xff"),  # uid is not UTF-8
+    ("Encrypt", b"\x0b" * 100),                    # groups
+    ("Decrypt", b"\x1a\x02\xc3\x28"),              # key_id is not UTF-8
+    ("Decrypt", b"\x22\x02\x0a\x05"),              # annotation entry cut off
+    ("Decrypt", os.urandom(2000)),
+    ("Status", b"\x0a\x05abc"),
+    ("Status", bytes(65)),
+    ("Encrypt", bytes(2049)),
+    ("Decrypt", bytes(40961)),
+])
+def test_bytes_that_are_no_such_message(daemon, kms, method, body):
+    code, _ = refusal(kms.raw, method, body)
+    assert code == Code.INVALID_ARGUMENT
+    check_serves(daemon)
+
+
+@pytest.mark.parametrize("method", ["Status", "Encrypt", "Decrypt", "/v2.Other/Method"])
+def test_oversized_messages(daemon, kms, method):
+    """Far over every limit: refused whatever the library calls it, and nothing is kept."""
+    code, _ = refusal(kms.raw, method, bytes(3_000_000))
+    assert code in (Code.RESOURCE_EXHAUSTED, Code.INVALID_ARGUMENT, Code.UNIMPLEMENTED)
+    check_serves(daemon)
+
+
+def test_texts_for_clients_tell_nothing(daemon, kms):
+    """No path, no address, nothing of the request."""
+    wrapped = kms.encrypt(SEED)
+    calls = [(kms.decrypt, b"x" * 74, wrapped.key_id), (kms.decrypt, wrapped.ciphertext, "nobody"),
+             (kms.encrypt, b""), (kms.encrypt, bytes(300)), (kms.raw, "Encrypt", b"\xff")]
+    for call, *args in calls:
+        _, text = refusal(call, *args)
+        for word in ("/", "etcdseal", "nobody", wrapped.key_id, str(daemon.keystore)):
+            assert word not in text, text
+
+
+# --- the wire ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("authority", [
+    "localhost",                                   # kube-apiserver from 1.32 on
+    "%2Frun%2Fetcdseal%2Fkms.sock",                # kube-apiserver 1.29 to 1.31
+    "/run/etcdseal/kms.sock",
+    "unix:///run/etcdseal/kms.sock",
+    "passthrough:///run/kms.sock",
+    "kms.sock",
+    "127.0.0.1:443",
+    "[::1]",
+    "EXAMPLE.com.",
+    "a" * 250,
+    "",
+])
+def test_any_authority(daemon, authority):
+    with wire.Wire(daemon.socket) as w:
+        stream = w.start("/v2.KeyManagementService/Status", wire.message(b""), authority=authority)
+        headers, body = w.answer(stream)
+        assert headers["grpc-status"] == "0"
+        assert MESSAGE["StatusResponse"].FromString(body[5:]).healthz == "ok"
+
+
+def test_authority_as_host_header(daemon):
+    """HTTP/2 allows a Host header in its place."""
+    with wire.Wire(daemon.socket) as w:
+        stream = w.start("/v2.KeyManagementService/Status", wire.message(b""), drop=(":authority",),
+                         extra=[("host", "localhost")])
+        assert w.status(stream) == 0
+
+
+@pytest.mark.parametrize("garbage", [
+    b"\0",
+    b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
+    os.urandom(4096),
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
+])
+def test_garbage_instead_of_http2(daemon, garbage):
+    with wire.Wire(daemon.socket, preface=False) as w:
+        w.send(garbage)
+        assert w.is_closed()
+    assert daemon.metrics()['etcdseal_refused_connections_total{reason="not_http2"}'] == 1
+    daemon.wait_event("connection-refused", reason="not_http2")
+    check_serves(daemon)
+
+
+@pytest.mark.parametrize("garbage", [
+    b"\xff" * 64,
+    wire.frame(wire.DATA, 0, 0, b"x"),                       # DATA on stream 0
+    wire.frame(wire.HEADERS, 4, 1, b"\xff\xff\xff\xff\xff"),  # broken HPACK
+    wire.frame(wire.HEADERS, 4, 2, b""),                     # an even stream
+    wire.frame(wire.WINDOW_UPDATE, 0, 0, b"\0\0\0\0"),
+    wire.frame(wire.SETTINGS, 0, 0, b"12345"),
+    b"\xff\xff\xff\0\0\0\0\0\1",                             # a frame of 16 MB
+])
+def test_garbage_after_the_preface(daemon, garbage):
+    with wire.Wire(daemon.socket) as w:
+        w.send(garbage)
+        check_serves(daemon)
+        w.is_closed()
+    check_serves(daemon)
+
+
+def test_half_a_preface(daemon):
+    """Neither spins nor blocks; gone after its time."""
+    with wire.Wire(daemon.socket, preface=False) as w:
+        w.send(wire.PREFACE[:10])
+        check_serves(daemon)
+        assert daemon.status()["connections"]["waiting"] == 1
+        cpu = daemon.metrics()["process_cpu_seconds_total"]
+        time.sleep(1)
+        assert daemon.metrics()["process_cpu_seconds_total"] - cpu < 0.3
+        w.send(wire.PREFACE[10:] + wire.frame(wire.SETTINGS, 0, 0))
+        assert w.ping()
+
+
+def test_silent_connections_end(daemon):
+    with wire.Wire(daemon.socket, timeout=13, preface=False) as w:
+        began = time.monotonic()
+        assert w.is_closed()
+        assert 8 < time.monotonic() - began < 13
+    assert daemon.metrics()['etcdseal_refused_connections_total{reason="no_preface"}'] == 1
+
+
+def test_preface_and_nothing_more(daemon):
+    """A connection that stays open without a call holds up nobody."""
+    with wire.Wire(daemon.socket) as w:
+        check_serves(daemon)
+        assert w.ping()
+
+
+def test_call_that_never_ends(daemon):
+    """A request whose end never comes is ended by the deadline that it named."""
+    with wire.Wire(daemon.socket, timeout=8) as w:
+        stream = w.start("/v2.KeyManagementService/Encrypt", b"\0\0\0\0\x20abc", end=False,
+                         extra=[("grpc-timeout", "1S")])
+        check_serves(daemon)
+        try:
+            headers, _ = w.answer(stream)
+            assert headers.get("grpc-status", "4") == "4", headers
+        except EOFError:
+            pass
+    check_serves(daemon)
+
+
+def test_client_that_goes_away_in_the_middle(daemon):
+    for body in (None, b"\0\0\0", wire.message(SEED, length=400)):
+        with wire.Wire(daemon.socket) as w:
+            w.start("/v2.KeyManagementService/Encrypt", body, end=False)
+    check_serves(daemon)
+    wait_until("the connections are forgotten",
+               lambda: daemon.status()["connections"]["open"] == 0, 5)
+
+
+@pytest.mark.parametrize("extra, drop", [
+    ([("grpc-timeout", "nonsense")], ()),
+    ([("grpc-timeout", "99999999H")], ()),
+    ([("grpc-encoding", "gzip")], ()),
+    ([("grpc-encoding", "no-such")], ()),
+    ([("x" * 200, "y" * 200)], ()),
+    ([], ("te",)),
+    ([], ("content-type",)),
+    ([], (":scheme",)),
+])
+def test_odd_headers(daemon, extra, drop):
+    """Whatever the answer is: it comes, and the daemon serves on."""
+    with wire.Wire(daemon.socket) as w:
+        stream = w.start("/v2.KeyManagementService/Status", wire.message(b""), extra=extra,
+                         drop=drop)
+        try:
+            headers, _ = w.answer(stream)
+            assert headers
+        except EOFError:
+            pass
+    check_serves(daemon)
+
+
+def test_metadata_over_the_limit(daemon):
+    with wire.Wire(daemon.socket) as w:
+        stream = w.start("/v2.KeyManagementService/Status", wire.message(b""),
+                         extra=[(f"x-{n}", "y" * 1000) for n in range(14)])
+        try:
+            headers, _ = w.answer(stream)
+            assert headers.get("grpc-status") != "0", headers
+        except EOFError:
+            pass
+    check_serves(daemon)
+
+
+def test_deadline_that_has_passed(daemon):
+    with wire.Wire(daemon.socket) as w:
+        stream = w.start("/v2.KeyManagementService/Status", wire.message(b""),
+                         extra=[("grpc-timeout", "1n")])
+        headers, _ = w.answer(stream)
+        assert headers.get("grpc-status", "4") == "4", headers
+    check_serves(daemon)
+
+
+def test_many_connections_are_capped(daemon):
+    """socket.connections_max is 64: the next one is closed at once, a place is free again when one
+    ends."""
+    open_ones = [wire.Wire(daemon.socket) for _ in range(64)]
+    try:
+        assert all(w.ping() for w in open_ones)
+        with wire.Wire(daemon.socket, preface=False) as one_more:
+            assert one_more.is_closed()
+        assert daemon.metrics()['etcdseal_refused_connections_total{reason="full"}'] >= 1
+        open_ones.pop().close()
+        check_serves(daemon)
+    finally:
+        for w in open_ones:
+            w.close()
