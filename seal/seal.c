@@ -27,6 +27,16 @@ static const struct seal_ops *find_name(struct bytes name)
     return NULL;
 }
 
+/* A SPEC was parsed, so its kind is one of the table. */
+static const struct seal_ops *ops_of(const struct seal_spec *spec)
+{
+    const struct seal_ops *ops = find(spec->kind);
+    if (ops == NULL) {
+        abort();
+    }
+    return ops;
+}
+
 const char *seal_kind_name(uint8_t kind)
 {
     const struct seal_ops *ops = find(kind);
@@ -124,7 +134,7 @@ void seal_spec_done(struct seal_spec *s)
 
 enum kerr seal_spec_keep(const struct seal_spec *s, char **ret, struct kerrinfo *e)
 {
-    const struct seal_ops *ops = find(s->kind);
+    const struct seal_ops *ops = ops_of(s);
     bool is_lasting = ops->keep_arg == NULL || strncmp(s->arg, "file=", 5) == 0;
     AUTO_BUF text;
     buf_init(&text, strlen(s->text) + 32);
@@ -134,12 +144,12 @@ enum kerr seal_spec_keep(const struct seal_spec *s, char **ret, struct kerrinfo 
 
 unsigned seal_spec_caps(const struct seal_spec *s)
 {
-    return find(s->kind)->caps(s->arg);
+    return ops_of(s)->caps(s->arg);
 }
 
 const char *seal_warning(const struct seal_spec *s, const struct seal_env *env)
 {
-    return find(s->kind)->warning(s->arg, env);
+    return ops_of(s)->warning(s->arg, env);
 }
 
 enum kerr seal_check(const struct seal_record *record, struct kerrinfo *e)
@@ -165,7 +175,7 @@ enum kerr seal_wrap(const struct seal_spec *spec, const struct seal_env *env, st
     struct seal_record out = {.kind = spec->kind};
     struct seal_env named = *env;
     named.slot = spec->slot;
-    enum kerr k = find(spec->kind)->wrap(spec->arg, &named, binding, secret, &out, e);
+    enum kerr k = ops_of(spec)->wrap(spec->arg, &named, binding, secret, &out, e);
     if (k == KERR_OK) {
         k = seal_check(&out, e);
     }
@@ -190,7 +200,7 @@ enum kerr seal_unwrap(const struct seal_spec *spec, const struct seal_env *env,
     AUTO_SECRET out = NULL;
     struct seal_env named = *env;
     named.slot = spec->slot;
-    k = find(spec->kind)->unwrap(spec->arg, &named, binding, record, &out, e);
+    k = ops_of(spec)->unwrap(spec->arg, &named, binding, record, &out, e);
     if (k != KERR_OK) {
         return k;
     }

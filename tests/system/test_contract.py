@@ -214,21 +214,28 @@ def test_keystores_do_not_read_each_other(workspace, kms):
 def test_disabled_and_destroyed_keys(daemon, kms):
     old = kms.encrypt(SEED)
     daemon.wait_key(daemon.tool.rotate())
-    for words, expected in [
-        (["disable", old.key_id, "--confirm", old.key_id], Code.FAILED_PRECONDITION),
-        (["enable", old.key_id], None),
-        (["disable", old.key_id, "--confirm", old.key_id], Code.FAILED_PRECONDITION),
-        (["destroy", old.key_id, "--after", "0s", "--confirm", old.key_id],
-         Code.FAILED_PRECONDITION),
-        (["cancel-destroy", old.key_id], Code.FAILED_PRECONDITION),
-        (["enable", old.key_id], None),
+    sure = ["--confirm", old.key_id, "--without-daemon"]
+    for words, is_readable in [
+        (["disable", old.key_id, *sure], False),
+        (["enable", old.key_id], True),
+        (["disable", old.key_id, *sure], False),
+        (["destroy", old.key_id, "--after", "1s", *sure], False),
+        (["cancel-destroy", old.key_id], False),
+        (["enable", old.key_id], True),
+        (["destroy", old.key_id, "--after", "1s", *sure], False),
+        (["destroy", old.key_id, "--backups", "none left", *sure], False),
     ]:
-        daemon.tool.run("key", *words, "--no-daemon").ok()
+        if "--backups" in words:
+            time.sleep(1.2)
+        daemon.tool.run("key", *words).ok()
         daemon.wait_generation(daemon.tool.generation())
-        if expected is None:
+        if is_readable:
             assert kms.unwrap(old) == SEED
         else:
-            check_refused(expected, kms.unwrap, old)
+            check_refused(Code.FAILED_PRECONDITION, kms.unwrap, old)
+    assert daemon.tool.key_states()[old.key_id] == "destroyed"
+    daemon.restart()
+    check_refused(Code.FAILED_PRECONDITION, kms.unwrap, old)
 
 
 @pytest.mark.parametrize("method, body", [

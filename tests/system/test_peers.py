@@ -39,16 +39,16 @@ def call_as(uid, gid, socket_path, *methods, groups=()):
     return dict(line.split() for line in done.stdout.splitlines())
 
 
-def open_to_all(daemon, *peers):
-    """A socket that the file system lets everybody reach: what is left is the peer check."""
-    daemon.config["socket"]["mode"] = "0666"
+def open_to(daemon, *peers, gid=NOBODY):
+    """A socket that the file system lets a group reach: what is left is the peer check."""
+    daemon.config["socket"] |= {"mode": "0660", "group": str(gid)}
     daemon.config["peers"] = [*daemon.config["peers"], *peers]
     daemon.write_config()
     return daemon.start()
 
 
 def test_wrong_uid_is_closed_before_a_byte_is_read(idle_daemon):
-    daemon = open_to_all(idle_daemon)
+    daemon = open_to(idle_daemon)
     assert call_as(NOBODY, NOBODY, daemon.socket, "Status") == {"Status": "UNAVAILABLE"}
     event = daemon.wait_event("connection-refused", reason="peer")
     assert (event["peer_uid"], event["peer_gid"]) == (NOBODY, NOBODY)
@@ -74,19 +74,19 @@ def test_the_file_system_refuses_first(daemon):
                                         "Decrypt": "INVALID_ARGUMENT"}),
 ])
 def test_rights_of_each_row(idle_daemon, methods, codes):
-    daemon = open_to_all(idle_daemon, {"uid": NOBODY, "methods": methods, "note": "a test"})
+    daemon = open_to(idle_daemon, {"uid": NOBODY, "methods": methods, "note": "a test"})
     assert call_as(NOBODY, NOBODY, daemon.socket, *codes) == codes
     with Kms(daemon.socket) as ours:  # the other row keeps its rights
         assert ours.unwrap(ours.encrypt(b"x" * 32)) == b"x" * 32
 
 
 def test_a_method_that_is_unknown_is_so_for_every_peer(idle_daemon):
-    daemon = open_to_all(idle_daemon, {"uid": NOBODY, "methods": ["status"]})
+    daemon = open_to(idle_daemon, {"uid": NOBODY, "methods": ["status"]})
     assert call_as(NOBODY, NOBODY, daemon.socket, "Rotate") == {"Rotate": "UNIMPLEMENTED"}
 
 
 def test_gid_row_means_the_primary_group(idle_daemon):
-    daemon = open_to_all(idle_daemon, {"gid": 4242, "methods": ["status"]})
+    daemon = open_to(idle_daemon, {"gid": 4242, "methods": ["status"]}, gid=4242)
     assert call_as(NOBODY, 4242, daemon.socket, "Status") == {"Status": "OK"}
     assert call_as(NOBODY, NOBODY, daemon.socket, "Status", groups=[4242]) == {
         "Status": "UNAVAILABLE"}
@@ -123,7 +123,7 @@ def test_rights_that_were_taken_away_end(idle_daemon):
 
 
 def test_peer_shows_in_the_request_log(idle_daemon):
-    daemon = open_to_all(idle_daemon, {"uid": NOBODY, "methods": ["status"]})
+    daemon = open_to(idle_daemon, {"uid": NOBODY, "methods": ["status"]})
     call_as(NOBODY, NOBODY, daemon.socket, "Status", "Encrypt")
     assert daemon.wait_event("request", method="Status", peer_uid=NOBODY)["code"] == "OK"
     denied = daemon.wait_event("request", method="Encrypt", peer_uid=NOBODY)

@@ -33,7 +33,7 @@ def second(workspace, daemon):
 # --- self-made --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["0600", "0660", "0666"])
+@pytest.mark.parametrize("mode", ["0600", "0660", "0770"])
 def test_mode_and_owner(workspace, idle_daemon, mode):
     if os.getuid() == 0:
         configured(idle_daemon, mode=mode, owner="4321", group="4322")
@@ -142,7 +142,8 @@ def test_longest_path(workspace, idle_daemon):
 @pytest.mark.parametrize("keys, word", [
     (dict(mode="0888"), "mode"), (dict(mode="rw"), "mode"), (dict(owner="no-such-user"),
                                                              "no-such-user"),
-    (dict(group="no-such-group"), "no-such-group"), (dict(mode="4777"), "mode"),
+    (dict(group="no-such-group"), "no-such-group"), (dict(mode="4700"), "mode"),
+    (dict(mode="0666"), "mode"),
 ])
 def test_bad_mode_and_owner(idle_daemon, keys, word):
     configured(idle_daemon, **keys).refuses_to_start(2, word)
