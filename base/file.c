@@ -49,10 +49,15 @@ enum kerr file_dir_open(const char *path, struct file_dir *ret, struct kerrinfo 
     if (fd < 0 && errno == ENOTDIR) {
         return kerr_set(e, KERR_INPUT, "%s is not a folder, or is a symbolic link to one", path);
     }
+    struct stat st;
+    if (fd < 0 && errno == EACCES && lstat(path, &st) == 0) {
+        return kerr_set(e, KERR_DENIED,
+                        "folder %s belongs to uid %u and has mode %04o: run as its owner or as root",
+                        path, st.st_uid, st.st_mode & 07777);
+    }
     if (fd < 0) {
         return kerr_errno(e, errno, "cannot open folder %s", path);
     }
-    struct stat st;
     if (fstat(fd, &st) != 0) {
         return kerr_errno(e, errno, "cannot read the owner of %s", path);
     }
@@ -164,7 +169,8 @@ static enum kerr cannot_open(const struct file_dir *dir, const char *name, int e
                         "%s belongs to uid %u, its folder to uid %u: chown %u %s/%s", name,
                         st.st_uid, dir->uid, dir->uid, dir->path, name);
     }
-    return kerr_errno(e, err, "cannot open %s in %s", name, dir_path(dir));
+    return dir == NULL ? kerr_errno(e, err, "cannot open %s", name)
+                       : kerr_errno(e, err, "cannot open %s/%s", dir->path, name);
 }
 
 static enum kerr open_regular(const struct file_dir *dir, const char *name, unsigned flags,

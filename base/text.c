@@ -268,7 +268,7 @@ void text_nearest_try(struct text_nearest *n, struct bytes word, const char *can
     bool is_start = word.len < other.len && memcmp(word.ptr, other.ptr, word.len) == 0;
     size_t distance = is_start ? 1 : edit_distance(word, other);
     /* One error in short words, up to three in long ones; more would be guessing. */
-    size_t most = word.len < 4 ? 1 : least(word.len / 2, 3);
+    size_t most = word.len < 6 ? 1 : word.len < 9 ? 2 : 3;
     if (distance <= most && (n->best == NULL || distance < n->distance)) {
         *n = (struct text_nearest){.best = candidate, .distance = distance};
     }

@@ -51,6 +51,7 @@ struct build {
     bool has_document;
 };
 
+PRINTF_LIKE(4, 0)
 static enum kerr refuse_at(const struct yaml *doc, struct place at, struct kerrinfo *e,
                            const char *fmt, va_list args)
 {
@@ -130,20 +131,20 @@ static enum kerr check_text(const struct yaml *doc, struct kerrinfo *e)
 
 /* ---- events to nodes ---- */
 
-static void note_place(struct build *b, const struct fy_mark *mark, size_t quote)
+/* `sigil`: 1 when the mark stands behind a quote, '&' or '*', else 0. */
+static void note_place(struct build *b, const struct fy_mark *mark, unsigned sigil)
 {
     if (mark != NULL && mark->line >= 0 && mark->column >= 0) {
         unsigned column = (unsigned)mark->column + 1;
-        /* The mark of a quoted scalar stands behind its quote. */
-        b->place = (struct place){(unsigned)mark->line + 1,
-                                  column > quote ? column - (unsigned)quote : column};
+        b->place =
+            (struct place){(unsigned)mark->line + 1, column > sigil ? column - sigil : column};
     }
 }
 
-static enum kerr refuse_token(struct build *b, struct fy_token *token, const char *what,
-                              struct kerrinfo *e)
+static enum kerr refuse_token(struct build *b, struct fy_token *token, unsigned sigil,
+                              const char *what, struct kerrinfo *e)
 {
-    note_place(b, fy_token_start_mark(token), 0);
+    note_place(b, fy_token_start_mark(token), sigil);
     return refuse(b->doc, b->place, e, "%s not allowed here; write it out in full", what);
 }
 
@@ -151,9 +152,9 @@ static enum kerr check_marks(struct build *b, struct fy_token *anchor, struct fy
                              struct kerrinfo *e)
 {
     if (anchor != NULL) {
-        return refuse_token(b, anchor, "anchors (&) are", e);
+        return refuse_token(b, anchor, 1, "anchors (&) are", e);
     }
-    return tag == NULL ? KERR_OK : refuse_token(b, tag, "tags (!) are", e);
+    return tag == NULL ? KERR_OK : refuse_token(b, tag, 0, "tags (!) are", e);
 }
 
 /* Copies into the document's text block. */
@@ -335,14 +336,18 @@ static enum kerr take_document(struct build *b, const struct fy_event *event, st
     return KERR_OK;
 }
 
-static enum kerr take_event(struct build *b, struct fy_event *event, struct kerrinfo *e)
+static unsigned sigil_of(const struct fy_event *event)
 {
-    size_t quote = 0;
     if (event->type == FYET_SCALAR) {
         enum fy_scalar_style style = fy_token_scalar_style(event->scalar.value);
-        quote = style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED ? 1 : 0;
+        return style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED ? 1 : 0;
     }
-    note_place(b, fy_event_start_mark(event), quote);
+    return event->type == FYET_ALIAS ? 1 : 0;
+}
+
+static enum kerr take_event(struct build *b, struct fy_event *event, struct kerrinfo *e)
+{
+    note_place(b, fy_event_start_mark(event), sigil_of(event));
     enum kerr k = KERR_OK;
     switch (event->type) {
     case FYET_NONE:
@@ -445,7 +450,8 @@ static enum kerr build_nodes(struct yaml *doc, struct kerrinfo *e)
         k = fyaml_complaint(doc, &fy, e);
     }
     if (k == KERR_OK && doc->node_count == 0) {
-        k = refuse(doc, (struct place){1, 1}, e, "empty; to take every default write {}");
+        k = refuse(doc, (struct place){1, 1}, e, "empty%s",
+                   doc->source.is_secret ? "" : "; to take every default write {}");
     }
     return k;
 }

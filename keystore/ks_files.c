@@ -50,7 +50,8 @@ enum kerr ks_folder_open(const char *path, bool may_make, struct ks_folder *ret,
         k = may_make ? file_dir_make(folder, &f.dir, e) : file_dir_open(folder, &f.dir, e);
     }
     if (k == KERR_NOTFOUND) {
-        kerr_prefix(e, "there is no keystore %s; make one with 'etcdseal init'", path);
+        kerr_clear(e);
+        (void)kerr_set(e, k, "there is no keystore %s; make one with 'etcdseal init'", path);
     }
     if (k == KERR_OK) {
         k = file_dir_check_private(&f.dir, e);

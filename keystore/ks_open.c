@@ -227,7 +227,8 @@ enum kerr ks_open_in(const struct ks_place *place, const struct ks_folder *folde
     struct ks_parts parts;
     enum kerr k = ks_folder_read(folder, KS_FILE_KEYSTORE, &file, e);
     if (k == KERR_NOTFOUND) {
-        kerr_prefix(e, "there is no keystore %s; make one with 'etcdseal init'", place->path);
+        kerr_clear(e);
+        (void)kerr_set(e, k, "there is no keystore %s; make one with 'etcdseal init'", place->path);
     }
     if (k == KERR_OK) {
         k = ks_unseal_bytes(place, folder, buf_view(&file), previous, &ks, &parts, e);

@@ -290,11 +290,11 @@ static enum kerr start_serving(struct daemon *d, struct kerrinfo *e)
                                 .hand_ctx = d};
     enum kerr k = acceptor_new(&a, d->config->peers, d->config->peer_count, &d->acceptor, e);
     if (k == KERR_OK && d->status.fd >= 0) {
-        k = http_new_unix(d->loop, d->status.fd, report_http, d, &d->http_unix, e);
+        k = web_new_unix(d->loop, d->status.fd, report_page, d, &d->web_unix, e);
     }
     if (k == KERR_OK && d->first->metrics_is_on) {
-        k = http_new_tcp(d->loop, d->first->metrics_host, d->first->metrics_port, report_http, d,
-                         &d->http_tcp, e);
+        k = web_new_tcp(d->loop, d->first->metrics_host, d->first->metrics_port, report_page, d,
+                        &d->web_tcp, e);
     }
     k = k == KERR_OK ? start_rpc_thread(d, e) : k;
     return k == KERR_OK ? reload_start(d, e) : k;
@@ -327,16 +327,16 @@ static int shorter(int a, int b)
 
 static enum kerr turn(struct daemon *d, struct kerrinfo *e)
 {
-    struct http *servers[] = {d->http_unix, d->http_tcp};
+    struct web *servers[] = {d->web_unix, d->web_tcp};
     int timeout_ms = -1;
     for (size_t i = 0; i < ARRAY_LEN(servers); i++) {
         timeout_ms =
-            servers[i] == NULL ? timeout_ms : shorter(timeout_ms, http_timeout_ms(servers[i]));
+            servers[i] == NULL ? timeout_ms : shorter(timeout_ms, web_timeout_ms(servers[i]));
     }
     enum kerr k = loop_turn(d->loop, timeout_ms, e);
     for (size_t i = 0; i < ARRAY_LEN(servers); i++) {
-        if (servers[i] != NULL && http_timeout_ms(servers[i]) == 0) {
-            http_run(servers[i]);
+        if (servers[i] != NULL && web_timeout_ms(servers[i]) == 0) {
+            web_run(servers[i]);
         }
     }
     return k;
@@ -364,8 +364,8 @@ static void finish(struct daemon *d)
     if (d->loop != NULL) {
         reload_stop(d);
     }
-    http_free(d->http_unix);
-    http_free(d->http_tcp);
+    web_free(d->web_unix);
+    web_free(d->web_tcp);
     acceptor_free(d->acceptor);
     listener_close(&d->kms);
     listener_close(&d->status);

@@ -9,7 +9,6 @@
 #include <pthread.h>
 
 #include "plugin/accept.h"
-#include "plugin/http.h"
 #include "plugin/kms_service.h"
 #include "plugin/limit.h"
 #include "plugin/listen.h"
@@ -17,6 +16,7 @@
 #include "plugin/metrics.h"
 #include "plugin/status.h"
 #include "plugin/watch.h"
+#include "plugin/web.h"
 
 enum daemon_phase { DAEMON_RUNNING, DAEMON_STOPPING, DAEMON_ENDED };
 
@@ -38,8 +38,8 @@ struct daemon {
     struct loop_source signals;
     struct loop_timer stop_timer;
     struct loop_timer watchdog;
-    struct http *http_unix;
-    struct http *http_tcp;
+    struct web *web_unix;
+    struct web *web_tcp;
 
     struct provider *provider;
     struct metrics *metrics;
@@ -76,6 +76,6 @@ void reload_stop(struct daemon *d);
 /* report.c */
 struct status_reload report_last_reload(const struct daemon *d);
 uint64_t report_rpc_turn_age_ms(const struct daemon *d);
-http_get_fn report_http;
+web_get_fn report_page;
 
 #endif

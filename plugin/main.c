@@ -15,9 +15,9 @@ enum kerr options_run(void *ctx, const struct opt_call *call, struct kerrinfo *e
     const struct options *o = ctx;
     const char *path = options_config_path(o);
     struct config *config = NULL;
-    if (config_read(path, &config, e) != KERR_OK) {
-        /* Whatever it was, it is the configuration that has to change. */
-        return KERR_CONFIG;
+    enum kerr k = config_read(path, &config, e);
+    if (k != KERR_OK) {
+        return k;
     }
     if (o->check_config) {
         (void)printf("%s: ok\n", path);
@@ -64,9 +64,10 @@ int main(int argc, char **argv)
         return fflush(stdout) == 0 ? 0 : EXIT_UNFINISHED;
     }
     if (k == KERR_USAGE) {
-        (void)fprintf(stderr, "%s\n", e.text);
+        (void)fprintf(stderr, "etcdseald: %s\n", e.text);
         return EXIT_USAGE;
     }
     log_cause(LOG_LEVEL_ERROR, "start-failed", &e);
-    return k == KERR_CONFIG ? EXIT_USAGE : EXIT_UNFINISHED;
+    /* A daemon has no findings and opens nothing by itself: what is not usage is not started. */
+    return kerr_exit_code(k) == EXIT_USAGE ? EXIT_USAGE : EXIT_UNFINISHED;
 }

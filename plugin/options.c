@@ -9,11 +9,11 @@ static const struct opt_row rows[] = {
     {.name = "config",
      .letter = 'c',
      .value = "FILE",
-     .help = "Configuration file; without it ETCDSEAL_CONFIG, else " CONFIG_FILE_DEFAULT,
+     .help = "configuration file; without it ETCDSEAL_CONFIG, else " CONFIG_FILE_DEFAULT,
      .type = OPT_PATH,
      .offset = offsetof(struct options, config)},
     {.name = "check-config",
-     .help = "Read the configuration, say what is wrong with it, and exit",
+     .help = "read the configuration, say what is wrong with it, and exit",
      .type = OPT_FLAG,
      .offset = offsetof(struct options, check_config)},
 };

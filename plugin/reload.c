@@ -78,7 +78,7 @@ static void log_failure(struct daemon *d, const struct loader_result *r,
     if (!repeat_pass(&d->failures, r->cause.text, REPEAT_LOG_MS, clock_mono_ms(), &suppressed)) {
         return;
     }
-    log_cause(LOG_LEVEL_ERROR, info->is_serving ? "reload-failed" : "unseal-failed", &r->cause,
+    log_cause(LOG_LEVEL_ERROR, "keystore-failed", &r->cause,
               log_text("reason", reload_reason_name(r->reason)),
               log_text("serving", info->is_serving ? "the state from before" : "nothing"),
               log_u64("generation", info->generation), log_u64("suppressed", suppressed));
@@ -92,9 +92,7 @@ static void schedule(struct daemon *d, enum reload_reason last, const struct pro
         loop_timer_set(&d->look, d->config->poll_ms, 0);
         return;
     }
-    if (info->is_sealed_final) {
-        d->retry_ms = RETRY_LAST_MS;
-    } else if (last == RELOAD_WATCH || last == RELOAD_SIGNAL) {
+    if (last == RELOAD_WATCH || last == RELOAD_SIGNAL) {
         d->retry_ms = RETRY_FIRST_MS; /* somebody is at it */
     }
     loop_timer_set(&d->look, d->retry_ms, 0);
@@ -114,7 +112,7 @@ static void finish_look(struct daemon *d, const struct loader_result *r)
     } else if (r->result == RELOAD_CHANGED) {
         log_keys(d, r, &info);
     } else if (!was_ok && d->has_tried_unseal) {
-        log_event(LOG_LEVEL_INFO, "reload-recovered", log_u64("generation", info.generation));
+        log_event(LOG_LEVEL_INFO, "keystore-recovered", log_u64("generation", info.generation));
     }
     if (is_ok) {
         repeat_clear(&d->failures);
@@ -199,6 +197,20 @@ void reload_stop(struct daemon *d)
 /* --- SIGHUP ------------------------------------------------------------------------------------
  */
 
+static bool same_unseal(const struct config *a, const struct config *b)
+{
+    if (a->unseal_count != b->unseal_count) {
+        return false;
+    }
+    for (size_t i = 0; i < a->unseal_count; i++) {
+        if (strcmp(a->unseal[i].slot, b->unseal[i].slot) != 0 ||
+            strcmp(a->unseal[i].spec, b->unseal[i].spec) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum kerr find_restart_needed(struct daemon *d, const struct config *fresh,
                                      struct kerrinfo *e)
 {
@@ -206,6 +218,10 @@ static enum kerr find_restart_needed(struct daemon *d, const struct config *fres
     const char *text = NULL;
     buf_init(&names, sizeof d->restart_needed);
     enum kerr k = config_restart_needed(d->first, fresh, &names, e);
+    if (k == KERR_OK && !same_unseal(d->first, fresh)) {
+        /* The provider reads its part of the configuration once. */
+        k = buf_printf(&names, e, "%skeystore.unseal", names.len == 0 ? "" : ", ");
+    }
     if (k == KERR_OK) {
         k = buf_text(&names, &text, e);
     }
@@ -258,10 +274,10 @@ void reload_on_signal(struct daemon *d)
     note_outcome(&d->config_reload, k, e.text);
     if (k != KERR_OK) {
         metrics_reload(d->metrics, RELOAD_SIGNAL, RELOAD_FAILED);
-        log_cause(LOG_LEVEL_ERROR, "reload-failed", &e, log_text("reason", "signal"),
+        log_cause(LOG_LEVEL_ERROR, "config-failed", &e,
                   log_text("serving", "the configuration from before"));
     } else {
-        log_event(LOG_LEVEL_INFO, "config-loaded", log_text("file", d->config->file));
+        log_event(LOG_LEVEL_INFO, "config-reloaded", log_text("file", d->config->file));
     }
     if (k == KERR_OK && *d->restart_needed != 0) {
         log_event(LOG_LEVEL_WARN, "restart-needed", log_text("keys", d->restart_needed));

@@ -32,7 +32,7 @@ static void fill_status(struct daemon *d, struct status_view *v)
         .config = d->config,
         .version_wire = d->first->version == CONFIG_VERSION_V2 ? "v2" : "v2beta1",
         .socket_path = d->first->socket_path,
-        .status_path = d->http_unix == NULL ? NULL : d->status_path,
+        .status_path = d->web_unix == NULL ? NULL : d->status_path,
         .is_activated = d->is_activated,
         .started_at_s = d->started_at_s,
         .connections_waiting = counts.waiting,
@@ -47,7 +47,7 @@ static void fill_status(struct daemon *d, struct status_view *v)
     provider_info(d->provider, &v->provider);
 }
 
-static bool get_status(struct daemon *d, struct http_reply *reply)
+static bool get_status(struct daemon *d, struct web_reply *reply)
 {
     struct status_view v;
     fill_status(d, &v);
@@ -56,7 +56,7 @@ static bool get_status(struct daemon *d, struct http_reply *reply)
     return status_json(&v, d->metrics, &reply->body, NULL) == KERR_OK;
 }
 
-static bool get_metrics(struct daemon *d, struct http_reply *reply)
+static bool get_metrics(struct daemon *d, struct web_reply *reply)
 {
     struct provider_info info;
     provider_info(d->provider, &info);
@@ -79,13 +79,13 @@ static bool get_metrics(struct daemon *d, struct http_reply *reply)
     return metrics_text(d->metrics, &v, &reply->body, NULL) == KERR_OK;
 }
 
-static bool answer_line(bool is_good, struct http_reply *reply)
+static bool answer_line(bool is_good, struct web_reply *reply)
 {
     reply->status = is_good ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
     return true;
 }
 
-static bool get_livez(struct daemon *d, struct http_reply *reply)
+static bool get_livez(struct daemon *d, struct web_reply *reply)
 {
     struct status_view v;
     fill_status(d, &v);
@@ -93,7 +93,7 @@ static bool get_livez(struct daemon *d, struct http_reply *reply)
     return answer_line(status_livez(&v, &reply->body), reply);
 }
 
-static bool get_readyz(struct daemon *d, struct http_reply *reply)
+static bool get_readyz(struct daemon *d, struct web_reply *reply)
 {
     struct status_view v;
     fill_status(d, &v);
@@ -103,7 +103,7 @@ static bool get_readyz(struct daemon *d, struct http_reply *reply)
 
 struct page {
     const char *path;
-    bool (*get)(struct daemon *d, struct http_reply *reply);
+    bool (*get)(struct daemon *d, struct web_reply *reply);
 };
 
 static const struct page pages[] = {
@@ -111,7 +111,7 @@ static const struct page pages[] = {
     {"/readyz", get_readyz}, {"/healthz", get_readyz},
 };
 
-bool report_http(void *ctx, const char *path, struct http_reply *reply)
+bool report_page(void *ctx, const char *path, struct web_reply *reply)
 {
     for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
         if (strcmp(path, pages[i].path) == 0) {

@@ -13,8 +13,15 @@
  * called from any thread. GRPC_* variables must have been removed from the environment before
  * rpc_start.
  *
- * Unknown methods are answered UNIMPLEMENTED, methods outside the class PERMISSION_DENIED, requests
- * over the method's limit INVALID_ARGUMENT, all at once and without reaching the handler.
+ * Answered at once and without reaching the handler: unknown methods UNIMPLEMENTED, methods outside
+ * the class PERMISSION_DENIED, requests over the method's limit and calls without a message
+ * INVALID_ARGUMENT, calls whose deadline has passed DEADLINE_EXCEEDED. The library itself answers
+ * messages over max_message_bytes and metadata over its maximum with RESOURCE_EXHAUSTED, compressed
+ * requests with UNIMPLEMENTED, and calls without :authority and Host with UNKNOWN; any :authority
+ * will do. Of several messages in one call the first counts.
+ *
+ * Connections end without losing a call: clients are told to go (GOAWAY), answered until they have
+ * gone, and only then shut out.
  */
 #ifndef ETCDSEAL_RPC_RPC_H
 #define ETCDSEAL_RPC_RPC_H
@@ -41,8 +48,9 @@ struct rpc_call;
  * class of the connection. */
 typedef void rpc_handler_fn(void *ctx, size_t method, size_t class_index, struct rpc_call *call);
 
-/* Told about each call that never reached the handler: a path that is not known (method =
- * SIZE_MAX), not allowed, too large or unreadable. `peer` as rpc_call_peer. */
+/* Told about each call that this room answered in the handler's place: a path that is not known
+ * (method = SIZE_MAX), not allowed, too large, without a message or too late; not about those that
+ * the library answers. On the loop's thread; `peer` as rpc_call_peer; `why` is static. */
 typedef void rpc_refused_fn(void *ctx, size_t method, size_t class_index, const char *peer,
                             int status, const char *why);
 
@@ -68,21 +76,31 @@ struct rpc_server_config {
 
 struct rpc_server;
 
-void rpc_start(void); /* once, before threads; no fork afterwards */
+/* Once, before threads; no fork afterwards. The library's own log lines are dropped, because clients
+ * make them at their pace; a failed assertion of its goes to the log as "grpc-assertion". */
+void rpc_start(void);
 void rpc_stop(void);  /* once, after the last server was freed */
 
 enum kerr rpc_server_new(const struct rpc_server_config *config, struct rpc_server **ret,
                          struct kerrinfo *e) MUST_CHECK;
-/* Hands a connected stream socket over; the server owns and closes it, also on failure. */
+/* Hands a connected stream socket over; the server owns and closes it, also on failure. NOTFOUND for
+ * a class that there is not (any more), DOWN once the server ends, INPUT for another kind of
+ * descriptor, NOMEM, IO. A duplicate is kept until the connection ends, so each costs two
+ * descriptors. */
 enum kerr rpc_server_add(struct rpc_server *s, size_t class_index, int fd, struct kerrinfo *e)
     MUST_CHECK;
-/* New classes for connections to come; connections of the old classes get GOAWAY, finish their
- * calls and are closed, so that a right that was taken away ends. */
+/* New classes for connections to come; connections of all old classes get GOAWAY, finish their calls
+ * and are closed within 5 s, so that a right that was taken away ends. Call it only when something
+ * changed. On failure (INPUT, LIMIT, NOMEM; BUSY when too many former classes have not ended yet;
+ * DOWN) the old classes stay. */
 enum kerr rpc_server_set_classes(struct rpc_server *s, const struct rpc_class *classes,
                                  size_t count, struct kerrinfo *e) MUST_CHECK;
 /* Serves until rpc_server_shutdown has been called and the last call has ended. */
 void rpc_server_run(struct rpc_server *s);
-/* No new calls; those in flight have `grace_ms`, then they are cancelled. Returns at once. */
+/* No new connections. Clients are told to go, and answered until they have gone, are quiet, or half
+ * of `grace_ms` has passed; then no new calls; what is still open after `grace_ms` is cancelled.
+ * Returns at once; a second call can only shorten the grace. A call that the handler never answers
+ * keeps rpc_server_run from returning. */
 void rpc_server_shutdown(struct rpc_server *s, unsigned grace_ms);
 void rpc_server_free(struct rpc_server *s); /* after run has returned, or if it never ran */
 /* Calls handed to the handler and not yet answered. */
@@ -97,9 +115,10 @@ struct bytes rpc_call_request(const struct rpc_call *call);
 const char *rpc_call_peer(const struct rpc_call *call);
 /* Milliseconds of the caller's deadline that are left; 0 when passed, UINT64_MAX without one. */
 uint64_t rpc_call_left_ms(const struct rpc_call *call);
-/* Ends the call. status 0 with the response message (at most max_message_bytes; copied, and the
- * library's copy wiped once sent when `is_secret`), else a gRPC status and a fixed sentence.
- * Without memory the call ends with RESOURCE_EXHAUSTED. */
+/* Ends the call; `call` is gone afterwards. Status OK with the response message (copied, and the
+ * library's copy wiped once sent when `is_secret`; over max_message_bytes the call ends with
+ * INTERNAL, without memory with RESOURCE_EXHAUSTED), or another gRPC status (1 … 16, anything else
+ * becomes INTERNAL) and a fixed sentence. The request's bytes are wiped in place. */
 void rpc_call_reply(struct rpc_call *call, struct bytes response, bool is_secret);
 void rpc_call_fail(struct rpc_call *call, int status, const char *message);
 

@@ -19,6 +19,8 @@
 #include "base/secret.h"
 #include "rpc/rpc_private.h"
 
+#define NO_MESSAGE "no request message"
+
 struct rpc_call *call_new(struct host *h, size_t row)
 {
     struct rpc_call *c = calloc(1, sizeof *c);
@@ -129,12 +131,17 @@ static void send_end(struct rpc_call *c, int status, const char *message)
     grpc_slice_unref(details);
 }
 
-static void refuse(struct rpc_call *c, size_t row, grpc_status_code status, const char *why)
+static void tell_refused(struct rpc_call *c, size_t row, grpc_status_code status, const char *why)
 {
     const struct rpc_server_config *config = &c->host->owner->config;
     if (config->refused != NULL && !c->host->owner->is_mute) {
         config->refused(config->ctx, row, c->host->class_index, rpc_call_peer(c), (int)status, why);
     }
+}
+
+static void refuse(struct rpc_call *c, size_t row, grpc_status_code status, const char *why)
+{
+    tell_refused(c, row, status, why);
     send_end(c, (int)status, why);
 }
 
@@ -156,15 +163,16 @@ static void refuse_other(struct rpc_call *c)
 static void pick_up(struct rpc_call *c)
 {
     struct rpc_server *s = c->host->owner;
+    c->host->busy++;
+    c->host->last_call_ms = s->now_ms;
     c->peer = grpc_call_get_peer(c->call);
     if (c->row == ROW_OTHER) {
         refuse_other(c);
     } else if (s->is_mute) {
         refuse(c, c->row, GRPC_STATUS_UNAVAILABLE, "the server ends");
     } else if (c->payload == NULL) {
-        refuse(c, c->row, GRPC_STATUS_INVALID_ARGUMENT, "no request message");
-    } else if (c->payload->data.raw.compression != GRPC_COMPRESS_NONE) {
-        refuse(c, c->row, GRPC_STATUS_UNIMPLEMENTED, "compressed requests are not supported");
+        c->is_empty = true;
+        send_end(c, GRPC_STATUS_INVALID_ARGUMENT, NO_MESSAGE);
     } else if (grpc_byte_buffer_length(c->payload) > s->config.methods[c->row].request_max) {
         refuse(c, c->row, GRPC_STATUS_INVALID_ARGUMENT, "the request is too large");
     } else if (rpc_call_left_ms(c) == 0) {
@@ -226,12 +234,18 @@ static void retire(struct rpc_call *c)
 
 static void finish(struct rpc_call *c)
 {
+    /* Only now it is known whether the client left the message out or left. */
+    if (c->is_empty && c->was_cancelled == 0) {
+        tell_refused(c, c->row, GRPC_STATUS_INVALID_ARGUMENT, NO_MESSAGE);
+    }
+    c->is_empty = false;
     grpc_byte_buffer_destroy(c->response); /* NULL is fine */
     c->response = NULL;
     gpr_free(c->peer);
     c->peer = NULL;
     grpc_call_unref(c->call);
     c->call = NULL;
+    c->host->busy--;
     retire(c);
 }
 

@@ -1,8 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <grpc/grpc_security.h>
+/*
+ * How a host ends without losing a call. grpc_server_shutdown_and_notify kills every call that gRPC
+ * has not matched to a slot yet, and every one that it reads from then on, with CANCELLED; its own
+ * GOAWAY comes too late for those that a busy client has already sent (measured: of 64 in flight
+ * all 64 were lost). So clients are told first, by a GOAWAY frame of ours, and answered until they
+ * have gone: only then gRPC shuts down. Nothing in gRPC 1.51 sends that frame without shutting
+ * down.
+ *
+ * The frame goes into the socket beside gRPC's own writes. The loop writes it between two turns,
+ * when gRPC has nothing half written unless the socket was full; then it is left out. Should it
+ * still fall into a frame, that connection ends with an error, as it would have without it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grpc/grpc_posix.h>
+#include <linux/sockios.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "rpc/rpc_private.h"
+
+/* How often a host that leaves is looked at. */
+#define LEAVING_TURN_MS 5
+/* A client without calls open that sends none for so long after it was told will not lose one. */
+#define QUIET_MS 100
+/* Bytes that the other side has not read yet, above which the socket counts as full. */
+#define UNREAD_MAX 65536
 
 /* A client that sends keepalive pings, with calls open or without, keeps its connection unless it
  * floods: the library's own minimum of 5 minutes (2 hours without calls) cuts off Go clients that
@@ -112,22 +138,129 @@ void host_start(struct host *h)
     }
 }
 
-void host_end(struct host *h, uint64_t cancel_at_ms)
+/* RFC 9113, 6.8: 8 bytes of GOAWAY on stream 0; the last stream that will be answered is any that
+ * there may be, the reason is none. */
+static const uint8_t goaway_frame[17] = {0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff};
+
+static void tell_to_go(const struct host *h)
 {
-    h->is_ending = true;
-    h->cancel_at_ms = cancel_at_ms;
+    for (const struct connection *c = h->connections; c != NULL; c = c->next) {
+        int unread = 0;
+        if (ioctl(c->fd, SIOCOUTQ, &unread) == 0 && unread <= UNREAD_MAX) {
+            (void)send(c->fd, goaway_frame, sizeof goaway_frame, MSG_DONTWAIT | MSG_NOSIGNAL);
+        }
+    }
+}
+
+/* Forgets connections that one of the two sides has ended. */
+static void forget_ended(struct host *h)
+{
+    struct connection **at = &h->connections;
+    while (*at != NULL) {
+        struct connection *c = *at;
+        struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
+        if (poll(&p, 1, 0) == 1) {
+            *at = c->next;
+            (void)close(c->fd);
+            free(c);
+        } else {
+            at = &c->next;
+        }
+    }
+}
+
+enum kerr host_add(struct host *h, int fd, struct kerrinfo *e)
+{
+    forget_ended(h);
+    struct connection *c = malloc(sizeof *c);
+    if (c == NULL) {
+        return kerr_set(e, KERR_NOMEM, "no memory for a connection");
+    }
+    c->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (c->fd < 0) {
+        int err = errno;
+        free(c);
+        return kerr_errno(e, err, "descriptor %d: duplicate", fd);
+    }
+    c->next = h->connections;
+    h->connections = c;
+    grpc_server_add_channel_from_fd(h->server, fd, h->owner->credentials);
+    return KERR_OK;
+}
+
+void host_leave(struct host *h, uint64_t now_ms, unsigned grace_ms)
+{
+    uint64_t cancel_at_ms = now_ms + grace_ms;
+    uint64_t leave_by_ms = now_ms + grace_ms / 2;
+    if (h->state == HOST_LIVE) {
+        h->state = HOST_LEAVING;
+        h->leave_by_ms = leave_by_ms;
+        h->cancel_at_ms = cancel_at_ms;
+    } else if (h->cancel_at_ms != UINT64_MAX) {
+        h->leave_by_ms = leave_by_ms < h->leave_by_ms ? leave_by_ms : h->leave_by_ms;
+        h->cancel_at_ms = cancel_at_ms < h->cancel_at_ms ? cancel_at_ms : h->cancel_at_ms;
+    }
+}
+
+static bool is_quiet(const struct host *h, uint64_t now_ms)
+{
+    uint64_t since_ms = h->last_call_ms > h->told_ms ? h->last_call_ms : h->told_ms;
+    return h->busy == 0 && now_ms - since_ms >= QUIET_MS;
+}
+
+static void tend_leaving(struct host *h, uint64_t now_ms)
+{
+    if (!h->has_told) {
+        h->has_told = true;
+        h->told_ms = now_ms;
+        tell_to_go(h);
+    }
+    forget_ended(h);
+    if (h->connections != NULL && now_ms < h->leave_by_ms && !is_quiet(h, now_ms)) {
+        return;
+    }
+    h->state = HOST_ENDING;
     grpc_server_shutdown_and_notify(h->server, h->owner->queue, &h->tag);
+    if (h->busy == 0) {
+        h->cancel_at_ms = now_ms; /* no grace for clients that just do not close */
+    }
+}
+
+static void tend_ending(struct host *h, uint64_t now_ms)
+{
+    if (h->cancel_at_ms <= now_ms) {
+        h->cancel_at_ms = UINT64_MAX;
+        grpc_server_cancel_all_calls(h->server);
+    }
+}
+
+bool host_tend(struct host *h, uint64_t now_ms, uint64_t *wake_ms)
+{
+    if (h->state == HOST_LEAVING) {
+        tend_leaving(h, now_ms);
+    }
+    if (h->state == HOST_ENDING) {
+        tend_ending(h, now_ms);
+    }
+    uint64_t again_ms = h->state == HOST_LEAVING  ? now_ms + LEAVING_TURN_MS
+                        : h->state == HOST_ENDING ? h->cancel_at_ms
+                                                  : UINT64_MAX;
+    *wake_ms = again_ms < *wake_ms ? again_ms : *wake_ms;
+    return h->state == HOST_DOWN && h->calls == 0;
 }
 
 void host_free(struct host *h)
 {
-    if (h == NULL) {
-        return;
-    }
     while (h->unborn != NULL) {
         struct rpc_call *c = h->unborn;
         h->unborn = c->next;
         call_free(c);
+    }
+    while (h->connections != NULL) {
+        struct connection *c = h->connections;
+        h->connections = c->next;
+        (void)close(c->fd);
+        free(c);
     }
     if (h->server != NULL) {
         grpc_server_destroy(h->server);

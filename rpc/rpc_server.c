@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
-#include <grpc/grpc_posix.h>
 #include <grpc/grpc_security.h>
+#include <grpc/support/log.h>
 #include <grpc/support/time.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "rpc/rpc_private.h"
 
 /* The loop turns at least this often. */
@@ -26,8 +27,19 @@ const struct rpc_limits rpc_limits_default = {
     .memory_bytes = (size_t)64 << 20,
 };
 
+/* The library's own lines are about what clients did, at their pace; clients that are refused are
+ * reported by the server. What it says before it aborts must not be lost. */
+static void hear_library(gpr_log_func_args *line)
+{
+    if (strncmp(line->message, "assertion failed", 16) == 0) {
+        log_event(LOG_LEVEL_ERROR, "grpc-assertion", log_text("file", line->file),
+                  log_u64("line", (uint64_t)line->line), log_text("cause", line->message));
+    }
+}
+
 void rpc_start(void)
 {
+    gpr_set_log_function(hear_library);
     grpc_init();
 }
 
@@ -98,14 +110,22 @@ static enum kerr make_hosts(struct rpc_server *s, const struct rpc_class *classe
     return KERR_OK;
 }
 
-/* Under the lock. */
-static void end_live(struct rpc_server *s, uint64_t cancel_at_ms)
+/* Under the lock, as what follows. */
+static void leave_all(struct rpc_server *s, unsigned grace_ms)
 {
-    for (size_t i = 0; i < s->live_count; i++) {
-        s->ending_count++;
-        host_end(s->live[i], cancel_at_ms);
+    for (struct host *h = s->hosts; h != NULL; h = h->next) {
+        host_leave(h, clock_mono_ms(), grace_ms);
     }
     s->live_count = 0;
+}
+
+/* Makes the loop turn now. gRPC has no event that a program may post, but a server that is down
+ * already answers each further request to shut down with one. */
+static void ring(struct rpc_server *s)
+{
+    if (!s->is_over) {
+        grpc_server_shutdown_and_notify(s->bell, s->queue, &s->bell_tag);
+    }
 }
 
 static void open_hosts(struct rpc_server *s, struct host *const *hosts, size_t count)
@@ -141,6 +161,10 @@ enum kerr rpc_server_new(const struct rpc_server_config *config, struct rpc_serv
     (void)pthread_mutex_init(&s->lock, NULL);
     s->queue = grpc_completion_queue_create_for_next(NULL);
     s->credentials = grpc_insecure_server_credentials_create();
+    s->bell = grpc_server_create(NULL, NULL);
+    s->bell_tag = (struct tag){TAG_MAGIC, TAG_BELL};
+    grpc_server_register_completion_queue(s->bell, s->queue, NULL);
+    grpc_server_start(s->bell);
     open_hosts(s, hosts, config->class_count);
     *ret = s;
     return KERR_OK;
@@ -176,8 +200,8 @@ enum kerr rpc_server_add(struct rpc_server *s, size_t class_index, int fd, struc
     } else if (class_index >= s->live_count) {
         k = kerr_set(e, KERR_NOTFOUND, "no class %zu", class_index);
     } else {
-        grpc_server_add_channel_from_fd(s->live[class_index]->server, fd, s->credentials);
-        owned = -1;
+        k = host_add(s->live[class_index], fd, e);
+        owned = k == KERR_OK ? -1 : fd;
     }
     (void)pthread_mutex_unlock(&s->lock);
     return k;
@@ -199,10 +223,11 @@ enum kerr rpc_server_set_classes(struct rpc_server *s, const struct rpc_class *c
         k = kerr_set(e, KERR_DOWN, "the rpc server ends");
     } else if (s->host_count + count > HOSTS_MAX) {
         k = kerr_set(e, KERR_BUSY, "connections of %zu former classes have not ended yet",
-                     s->ending_count);
+                     s->host_count - s->live_count);
     } else {
-        end_live(s, clock_mono_ms() + OLD_CLASS_GRACE_MS);
+        leave_all(s, OLD_CLASS_GRACE_MS);
         open_hosts(s, hosts, count);
+        ring(s);
     }
     (void)pthread_mutex_unlock(&s->lock);
     for (size_t i = 0; k != KERR_OK && i < count; i++) {
@@ -213,53 +238,31 @@ enum kerr rpc_server_set_classes(struct rpc_server *s, const struct rpc_class *c
 
 void rpc_server_shutdown(struct rpc_server *s, unsigned grace_ms)
 {
-    uint64_t cancel_at_ms = clock_mono_ms() + grace_ms;
     (void)pthread_mutex_lock(&s->lock);
     s->is_stopping = true;
-    end_live(s, cancel_at_ms);
-    for (struct host *h = s->hosts; h != NULL; h = h->next) {
-        h->cancel_at_ms = cancel_at_ms < h->cancel_at_ms ? cancel_at_ms : h->cancel_at_ms;
-    }
+    leave_all(s, grace_ms);
+    ring(s);
     (void)pthread_mutex_unlock(&s->lock);
 }
 
-/* Cancels one that has used up its grace, frees one that is down. True: it is gone. */
-static bool tend_host(struct rpc_server *s, struct host *h, uint64_t now_ms, uint64_t *wake_ms)
-{
-    if (h->is_ending && !h->is_cancelled && !h->is_down) {
-        if (h->cancel_at_ms <= now_ms) {
-            h->is_cancelled = true;
-            grpc_server_cancel_all_calls(h->server);
-        } else if (h->cancel_at_ms < *wake_ms) {
-            *wake_ms = h->cancel_at_ms;
-        }
-    }
-    if (!h->is_down || h->calls > 0) {
-        return false;
-    }
-    s->host_count--;
-    s->ending_count--;
-    host_free(h);
-    return true;
-}
-
 /* What a turn of the loop does beside calls. False when nothing is left to wait for. */
-static bool tend(struct rpc_server *s, uint64_t now_ms, uint64_t *wake_ms)
+static bool tend(struct rpc_server *s, uint64_t *wake_ms)
 {
     (void)pthread_mutex_lock(&s->lock);
-    struct host **at = s->ending_count > 0 ? &s->hosts : NULL;
-    while (at != NULL && *at != NULL) {
+    struct host **at = &s->hosts;
+    while (*at != NULL) {
         struct host *h = *at;
-        struct host *next = h->next;
-        if (tend_host(s, h, now_ms, wake_ms)) {
-            *at = next;
+        if (host_tend(h, s->now_ms, wake_ms)) {
+            *at = h->next;
+            s->host_count--;
+            host_free(h);
         } else {
             at = &h->next;
         }
     }
-    bool is_over = s->is_stopping && s->hosts == NULL;
+    s->is_over = s->is_stopping && s->hosts == NULL;
     (void)pthread_mutex_unlock(&s->lock);
-    return !is_over;
+    return !s->is_over;
 }
 
 static void dispatch(struct rpc_server *s, const grpc_event *event)
@@ -270,11 +273,11 @@ static void dispatch(struct rpc_server *s, const grpc_event *event)
     }
     if (tag->kind == TAG_CALL) {
         call_event((struct rpc_call *)tag, event->success != 0);
-        return;
+    } else if (tag->kind == TAG_HOST) {
+        (void)pthread_mutex_lock(&s->lock);
+        ((struct host *)tag)->state = HOST_DOWN;
+        (void)pthread_mutex_unlock(&s->lock);
     }
-    (void)pthread_mutex_lock(&s->lock);
-    ((struct host *)tag)->is_down = true;
-    (void)pthread_mutex_unlock(&s->lock);
 }
 
 static gpr_timespec deadline_in(uint64_t ms)
@@ -287,14 +290,14 @@ void rpc_server_run(struct rpc_server *s)
 {
     s->has_run = true;
     for (;;) {
-        uint64_t now_ms = clock_mono_ms();
-        uint64_t wake_ms = now_ms + TURN_MS;
-        atomic_store(&s->last_turn_ms, now_ms);
-        if (!tend(s, now_ms, &wake_ms)) {
+        s->now_ms = clock_mono_ms();
+        uint64_t wake_ms = s->now_ms + TURN_MS;
+        atomic_store(&s->last_turn_ms, s->now_ms);
+        if (!tend(s, &wake_ms)) {
             break;
         }
         grpc_event event =
-            grpc_completion_queue_next(s->queue, deadline_in(wake_ms - now_ms), NULL);
+            grpc_completion_queue_next(s->queue, deadline_in(wake_ms - s->now_ms), NULL);
         if (event.type == GRPC_OP_COMPLETE) {
             dispatch(s, &event);
         }
@@ -320,6 +323,7 @@ void rpc_server_free(struct rpc_server *s)
         s->spares = c->next;
         call_free(c);
     }
+    grpc_server_destroy(s->bell);
     grpc_completion_queue_destroy(s->queue);
     grpc_server_credentials_release(s->credentials);
     (void)pthread_mutex_destroy(&s->lock);

@@ -7,6 +7,9 @@
 #include "base/text.h"
 #include "seal/seal_ops.h"
 
+/* A word of at most so many bytes before ':' may be the mistyped name of a kind. */
+#define KIND_SHOWN_MAX 12
+
 static const struct seal_ops *find(uint8_t kind)
 {
     for (size_t i = 0; i < seal_kinds_count; i++) {
@@ -70,8 +73,9 @@ enum kerr seal_check_slot_name(struct bytes name, struct kerrinfo *e)
     return KERR_OK;
 }
 
-/* The SPEC is not repeated: it may be a passphrase put there by mistake. */
-static enum kerr unknown_kind(struct kerrinfo *e)
+/* Only what may be the name of a kind is repeated: the rest may be a passphrase put there by
+ * mistake. */
+static enum kerr unknown_kind(struct bytes kind, struct kerrinfo *e)
 {
     char known[128] = "";
     for (size_t i = 0; i < seal_kinds_count; i++) {
@@ -83,23 +87,26 @@ static enum kerr unknown_kind(struct kerrinfo *e)
         write_raw(&w, bytes_of_text(seal_kinds[i]->arg_help));
         known[used + w.len] = 0;
     }
+    bool is_shown = seal_check_slot_name(kind, NULL) == KERR_OK && kind.len <= KIND_SHOWN_MAX;
     return kerr_set(e, KERR_INPUT,
-                    "no seal of a known kind: expected [NAME=]KIND:ARGUMENT, kinds "
-                    "are %s",
-                    known);
+                    "no seal of a known kind%s%.*s: expected [NAME=]KIND:ARGUMENT, "
+                    "kinds are %s",
+                    is_shown ? ", but " : "", is_shown ? (int)kind.len : 0,
+                    is_shown ? (const char *)kind.ptr : "", known);
 }
 
 enum kerr seal_spec_parse(const char *text, struct seal_spec *ret, struct kerrinfo *e)
 {
     const char *colon = strchr(text, ':');
     if (colon == NULL) {
-        return unknown_kind(e);
+        return unknown_kind(bytes_of(NULL, 0), e);
     }
     const char *equal = memchr(text, '=', (size_t)(colon - text));
     const char *kind = equal == NULL ? text : equal + 1;
-    const struct seal_ops *ops = find_name(bytes_of(kind, (size_t)(colon - kind)));
+    struct bytes kind_name = bytes_of(kind, (size_t)(colon - kind));
+    const struct seal_ops *ops = find_name(kind_name);
     if (ops == NULL) {
-        return unknown_kind(e);
+        return unknown_kind(kind_name, e);
     }
     struct bytes slot =
         equal == NULL ? bytes_of_text(ops->name) : bytes_of(text, (size_t)(equal - text));

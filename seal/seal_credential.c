@@ -39,7 +39,8 @@ static enum kerr parse(const char *arg, struct place *ret, struct kerrinfo *e)
     enum kerr k = seal_check_slot_name(bytes_of(arg, name_len), NULL);
     if (k != KERR_OK) {
         return kerr_set(e, KERR_INPUT,
-                        "seal credential:%s: expected a credential name of a-z, 0-9 and '-'", arg);
+                        "seal credential: expected a credential name of a-z, 0-9 and '-', got %s",
+                        arg);
     }
     memcpy(out.name, arg, name_len);
     if (comma == NULL) {
@@ -49,7 +50,10 @@ static enum kerr parse(const char *arg, struct place *ret, struct kerrinfo *e)
                strlen(comma + strlen(file_word)) <= PATH_LEN_MAX) {
         (void)snprintf(out.path, sizeof out.path, "%s", comma + strlen(file_word));
     } else {
-        return kerr_set(e, KERR_INPUT, "seal credential:%s: expected NAME or NAME,file=/PATH", arg);
+        return kerr_set(e, KERR_INPUT,
+                        "seal credential: expected NAME or NAME,file=/PATH of at most %d bytes, "
+                        "got %s",
+                        PATH_LEN_MAX, arg);
     }
     *ret = out;
     return KERR_OK;

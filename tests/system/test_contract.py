@@ -3,6 +3,7 @@
 hand-made HTTP/2 where no client library would go."""
 
 import os
+import random
 import time
 
 import grpc
@@ -120,18 +121,21 @@ def annotations(count, size):
     return {f"a{n}.example.com": bytes(size) for n in range(count)}
 
 
-@pytest.mark.parametrize("fields, code", [
-    (dict(plaintext=b""), Code.INVALID_ARGUMENT),
-    (dict(), Code.INVALID_ARGUMENT),
-    (dict(plaintext=bytes(257)), Code.INVALID_ARGUMENT),
-    (dict(plaintext=bytes(1025)), Code.INVALID_ARGUMENT),
-    (dict(plaintext=bytes(3000)), Code.INVALID_ARGUMENT),
-    (dict(plaintext=SEED, uid="x" * 257), Code.INVALID_ARGUMENT),
-    (dict(plaintext=SEED, uid="x" * 4000), Code.INVALID_ARGUMENT),
-])
-def test_bad_encrypt(daemon, kms, fields, code):
+BAD_ENCRYPT = {
+    "empty plaintext": dict(plaintext=b"", uid="u"),
+    "nothing at all": dict(),
+    "over the provider's limit": dict(plaintext=bytes(257)),
+    "over the field's limit": dict(plaintext=bytes(1025)),
+    "over the message's limit": dict(plaintext=bytes(3000)),
+    "long uid": dict(plaintext=SEED, uid="x" * 257),
+    "uid over the message's limit": dict(plaintext=SEED, uid="x" * 4000),
+}
+
+
+@pytest.mark.parametrize("fields", BAD_ENCRYPT.values(), ids=BAD_ENCRYPT)
+def test_bad_encrypt(daemon, kms, fields):
     body = MESSAGE["EncryptRequest"](**fields).SerializeToString()
-    check_refused(code, kms.raw, "Encrypt", body)
+    check_refused(Code.INVALID_ARGUMENT, kms.raw, "Encrypt", body)
     check_serves(daemon)
 
 
@@ -141,29 +145,37 @@ def test_plaintext_sizes_that_are_taken(kms, size):
     assert kms.unwrap(kms.encrypt(plain)) == plain
 
 
-@pytest.mark.parametrize("change, code", [
-    (dict(ciphertext=b""), Code.INVALID_ARGUMENT),
-    (dict(ciphertext=bytes(1)), Code.INVALID_ARGUMENT),
-    (dict(ciphertext=bytes(74)), Code.INVALID_ARGUMENT),
-    (dict(ciphertext=bytes(1025)), Code.INVALID_ARGUMENT),
-    (dict(key_id=""), Code.INVALID_ARGUMENT),
-    (dict(key_id="es1-" + "a" * 26), Code.NOT_FOUND),
-    (dict(key_id="nothing like ours"), Code.NOT_FOUND),
-    (dict(key_id="x" * 1025), Code.INVALID_ARGUMENT),
-    (dict(annotations={"kek.etcdseal.internal": b"x"}), Code.INVALID_ARGUMENT),
-    (dict(annotations={"a.example.com": b""}), Code.INVALID_ARGUMENT),
-    (dict(annotations=annotations(8, 10)), Code.INVALID_ARGUMENT),
-    (dict(annotations=annotations(9, 10)), Code.INVALID_ARGUMENT),
-    (dict(annotations=annotations(4, 9000)), Code.INVALID_ARGUMENT),
-    (dict(annotations=annotations(5, 9000)), Code.INVALID_ARGUMENT),
-])
-def test_bad_decrypt(daemon, kms, change, code):
+BAD_DECRYPT = {
+    "empty ciphertext": dict(ciphertext=b""),
+    "one byte": dict(ciphertext=bytes(1)),
+    "zeros": dict(ciphertext=bytes(74)),
+    "ciphertext over the limit": dict(ciphertext=bytes(1025)),
+    "empty key_id": dict(key_id=""),
+    "long key_id": dict(key_id="x" * 1025),
+    "an annotation of ours": dict(annotations={"kek.etcdseal.internal": b"x"}),
+    "an empty annotation": dict(annotations={"a.example.com": b""}),
+    "as many annotations as are read": dict(annotations=annotations(8, 10)),
+    "one annotation too many": dict(annotations=annotations(9, 10)),
+    "annotations over the limit": dict(annotations=annotations(4, 9000)),
+    "annotations over the message's limit": dict(annotations=annotations(5, 9000)),
+}
+
+
+@pytest.mark.parametrize("change", BAD_DECRYPT.values(), ids=BAD_DECRYPT)
+def test_bad_decrypt(daemon, kms, change):
     wrapped = kms.encrypt(SEED)
     fields = dict(ciphertext=wrapped.ciphertext, key_id=wrapped.key_id,
                   annotations=dict(wrapped.annotations), uid="u") | change
     body = MESSAGE["DecryptRequest"](**fields).SerializeToString()
-    check_refused(code, kms.raw, "Decrypt", body)
+    check_refused(Code.INVALID_ARGUMENT, kms.raw, "Decrypt", body)
     check_serves(daemon)
+
+
+@pytest.mark.parametrize("key_id", ["es1-" + "a" * 26, "esv1-" + "a" * 26, "nothing like ours",
+                                    "\N{SNOWMAN}"])
+def test_unknown_key_id(kms, key_id):
+    wrapped = kms.encrypt(SEED)
+    check_refused(Code.NOT_FOUND, kms.decrypt, wrapped.ciphertext, key_id)
 
 
 def test_every_flipped_bit_is_refused_alike(kms):
@@ -235,23 +247,29 @@ def test_disabled_and_destroyed_keys(daemon, kms):
             check_refused(Code.FAILED_PRECONDITION, kms.unwrap, old)
     assert daemon.tool.key_states()[old.key_id] == "destroyed"
     daemon.restart()
-    check_refused(Code.FAILED_PRECONDITION, kms.unwrap, old)
+    with Kms(daemon.socket) as again:
+        check_refused(Code.FAILED_PRECONDITION, again.unwrap, old)
 
 
-@pytest.mark.parametrize("method, body", [
-    ("Encrypt", b"\xff"),                          # no tag
-    ("Encrypt", b"\x0a\x05abc"),                   # field longer than the message
-    ("Encrypt", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"),  # endless length
-    ("Encrypt", b"\x0a\x20" + SEED + b"\x12\x01\xff"),  # uid is not UTF-8
-    ("Encrypt", b"\x0b" * 100),                    # groups
-    ("Decrypt", b"\x1a\x02\xc3\x28"),              # key_id is not UTF-8
-    ("Decrypt", b"\x22\x02\x0a\x05"),              # annotation entry cut off
-    ("Decrypt", os.urandom(2000)),
-    ("Status", b"\x0a\x05abc"),
-    ("Status", bytes(65)),
-    ("Encrypt", bytes(2049)),
-    ("Decrypt", bytes(40961)),
-])
+NOISE = random.Random(1).randbytes(4096)  # the same in every run
+
+NOT_A_MESSAGE = {
+    "no tag": ("Encrypt", b"\xff"),
+    "field longer than the message": ("Encrypt", b"\x0a\x05abc"),
+    "endless length": ("Encrypt", b"\x0a" + b"\xff" * 10),
+    "uid is not UTF-8": ("Encrypt", b"\x0a\x20" + SEED + b"\x12\x01\xff"),
+    "groups in groups": ("Encrypt", b"\x0b" * 100),
+    "key_id is not UTF-8": ("Decrypt", b"\x1a\x02\xc3\x28"),
+    "annotation cut off": ("Decrypt", b"\x22\x02\x0a\x05"),
+    "noise": ("Decrypt", NOISE[:2000]),
+    "Status cut off": ("Status", b"\x0a\x05abc"),
+    "Status over its limit": ("Status", bytes(65)),
+    "Encrypt over its limit": ("Encrypt", bytes(2049)),
+    "Decrypt over its limit": ("Decrypt", bytes(40961)),
+}
+
+
+@pytest.mark.parametrize("method, body", NOT_A_MESSAGE.values(), ids=NOT_A_MESSAGE)
 def test_bytes_that_are_no_such_message(daemon, kms, method, body):
     code, _ = refusal(kms.raw, method, body)
     assert code == Code.INVALID_ARGUMENT
@@ -290,7 +308,7 @@ def test_texts_for_clients_tell_nothing(daemon, kms):
     "127.0.0.1:443",
     "[::1]",
     "EXAMPLE.com.",
-    "a" * 250,
+    "a" * 100,
     "",
 ])
 def test_any_authority(daemon, authority):
@@ -309,13 +327,16 @@ def test_authority_as_host_header(daemon):
         assert w.status(stream) == 0
 
 
-@pytest.mark.parametrize("garbage", [
-    b"\0",
-    b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-    b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
-    os.urandom(4096),
-    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
-])
+NOT_HTTP2 = {
+    "one zero": b"\0",
+    "HTTP/1.1": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "almost the preface": b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
+    "noise": NOISE,
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+}
+
+
+@pytest.mark.parametrize("garbage", NOT_HTTP2.values(), ids=NOT_HTTP2)
 def test_garbage_instead_of_http2(daemon, garbage):
     with wire.Wire(daemon.socket, preface=False) as w:
         w.send(garbage)
@@ -325,15 +346,19 @@ def test_garbage_instead_of_http2(daemon, garbage):
     check_serves(daemon)
 
 
-@pytest.mark.parametrize("garbage", [
-    b"\xff" * 64,
-    wire.frame(wire.DATA, 0, 0, b"x"),                       # DATA on stream 0
-    wire.frame(wire.HEADERS, 4, 1, b"\xff\xff\xff\xff\xff"),  # broken HPACK
-    wire.frame(wire.HEADERS, 4, 2, b""),                     # an even stream
-    wire.frame(wire.WINDOW_UPDATE, 0, 0, b"\0\0\0\0"),
-    wire.frame(wire.SETTINGS, 0, 0, b"12345"),
-    b"\xff\xff\xff\0\0\0\0\0\1",                             # a frame of 16 MB
-])
+BAD_FRAMES = {
+    "noise": NOISE,
+    "ones": b"\xff" * 64,
+    "DATA on stream 0": wire.frame(wire.DATA, 0, 0, b"x"),
+    "broken HPACK": wire.frame(wire.HEADERS, 4, 1, b"\xff" * 5),
+    "an even stream": wire.frame(wire.HEADERS, 4, 2, b""),
+    "a window of nothing": wire.frame(wire.WINDOW_UPDATE, 0, 0, b"\0\0\0\0"),
+    "SETTINGS of an odd size": wire.frame(wire.SETTINGS, 0, 0, b"12345"),
+    "a frame of 16 MB": b"\xff\xff\xff\0\0\0\0\0\1",
+}
+
+
+@pytest.mark.parametrize("garbage", BAD_FRAMES.values(), ids=BAD_FRAMES)
 def test_garbage_after_the_preface(daemon, garbage):
     with wire.Wire(daemon.socket) as w:
         w.send(garbage)
@@ -379,7 +404,7 @@ def test_call_that_never_ends(daemon):
         try:
             headers, _ = w.answer(stream)
             assert headers.get("grpc-status", "4") == "4", headers
-        except EOFError:
+        except wire.CLOSED:
             pass
     check_serves(daemon)
 
@@ -393,16 +418,20 @@ def test_client_that_goes_away_in_the_middle(daemon):
                lambda: daemon.status()["connections"]["open"] == 0, 5)
 
 
-@pytest.mark.parametrize("extra, drop", [
-    ([("grpc-timeout", "nonsense")], ()),
-    ([("grpc-timeout", "99999999H")], ()),
-    ([("grpc-encoding", "gzip")], ()),
-    ([("grpc-encoding", "no-such")], ()),
-    ([("x" * 200, "y" * 200)], ()),
-    ([], ("te",)),
-    ([], ("content-type",)),
-    ([], (":scheme",)),
-])
+ODD_HEADERS = {
+    "timeout that is no time": ([("grpc-timeout", "nonsense")], ()),
+    "longest timeout": ([("grpc-timeout", "99999999H")], ()),
+    "encoding not used": ([("grpc-encoding", "gzip")], ()),
+    "unknown encoding": ([("grpc-encoding", "no-such")], ()),
+    "long name": ([("x" * 200, "y" * 200)], ()),
+    "no te": ([], ("te",)),
+    "no content-type": ([], ("content-type",)),
+    "no scheme": ([], (":scheme",)),
+    "no path": ([], (":path",)),
+}
+
+
+@pytest.mark.parametrize("extra, drop", ODD_HEADERS.values(), ids=ODD_HEADERS)
 def test_odd_headers(daemon, extra, drop):
     """Whatever the answer is: it comes, and the daemon serves on."""
     with wire.Wire(daemon.socket) as w:
@@ -411,7 +440,7 @@ def test_odd_headers(daemon, extra, drop):
         try:
             headers, _ = w.answer(stream)
             assert headers
-        except EOFError:
+        except wire.CLOSED:
             pass
     check_serves(daemon)
 
@@ -419,11 +448,11 @@ def test_odd_headers(daemon, extra, drop):
 def test_metadata_over_the_limit(daemon):
     with wire.Wire(daemon.socket) as w:
         stream = w.start("/v2.KeyManagementService/Status", wire.message(b""),
-                         extra=[(f"x-{n}", "y" * 1000) for n in range(14)])
+                         extra=[(f"x-{n}", "y" * 1000) for n in range(30)])
         try:
             headers, _ = w.answer(stream)
             assert headers.get("grpc-status") != "0", headers
-        except EOFError:
+        except wire.CLOSED:
             pass
     check_serves(daemon)
 

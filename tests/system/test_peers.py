@@ -10,6 +10,7 @@ import pytest
 
 from parts import places
 from parts.kms import Kms, check_refused
+from parts.process import wait_until
 
 Code = grpc.StatusCode
 NOBODY = 65533  # any uid that is neither ours nor 65534, which stands for unmapped ones
@@ -110,7 +111,7 @@ def test_decrypt_rate(idle_daemon):
 
 
 def test_rights_that_were_taken_away_end(idle_daemon):
-    """A reload closes connections whose rights have changed."""
+    """A reload closes connections whose rights have changed (calls that are under way end)."""
     daemon = idle_daemon.start()
     with Kms(daemon.socket) as kms:
         kms.encrypt(b"x" * 32)
@@ -118,7 +119,8 @@ def test_rights_that_were_taken_away_end(idle_daemon):
         daemon.write_config()
         daemon.reload()
         daemon.wait_event("config-reloaded")
-        check_refused(Code.PERMISSION_DENIED, kms.encrypt, b"x" * 32)
+        wait_until("the old connection has ended",
+                   lambda: check_refused(Code.PERMISSION_DENIED, kms.encrypt, b"x" * 32), 2)
         assert kms.status().healthz == "ok"
 
 

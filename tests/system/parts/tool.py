@@ -50,7 +50,7 @@ class Tool:
                       "--clear-groups", "--"]
         options = {}
         if secret_fd is not None:
-            prefix = ["sh", "-c", 'exec 9<&"$0"; exec "$@"', *_pipe_with(secret_fd, options),
+            prefix = ["bash", "-c", 'exec 9<&"$0"; exec "$@"', *_pipe_with(secret_fd, options),
                       *prefix]
         try:
             done = subprocess.run(prefix + argv, input=stdin, capture_output=True, text=True,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "json/json.h"
 #include "tests/lib/testlib.h"
+#include "json/json.h"
 
 #include <string.h>
 

@@ -402,8 +402,8 @@ static void test_peer_by_its_text(void **state)
     assert_int_equal(peer.pid, getpid());
     assert_int_equal(peer.uid, geteuid());
     assert_int_equal(peer.gid, getegid());
-    static const char *const unknown[] = {"", "fd:", "fd:99999", "fd:-1", "fd:1x", "unix:x",
-                                          "fd:99999999999999999999"};
+    static const char *const unknown[] = {
+        "", "fd:", "fd:99999", "fd:-1", "fd:1x", "unix:x", "fd:99999999999999999999"};
     for (size_t i = 0; i < ARRAY_LEN(unknown); i++) {
         assert_false(acceptor_peer(acceptor, unknown[i], &peer));
     }

@@ -307,8 +307,7 @@ static unsigned generation_in(struct bytes response, size_t method)
 static void *observe(void *ctx)
 {
     struct observer *o = ctx;
-    struct kms_backend backend = {
-        .provider = o->provider, .version = "v2", .metrics = o->metrics};
+    struct kms_backend backend = {.provider = o->provider, .version = "v2", .metrics = o->metrics};
     uint8_t encrypt[] = {0x0a, 1, 'x'};
     struct bytes body = o->method == KMS_STATUS ? bytes_of(NULL, 0) : BYTES_OF(encrypt);
     for (int i = 0; i < CALLS_EACH; i++) {
@@ -356,7 +355,8 @@ static void test_no_regression_under_concurrent_refresh(void **state)
     assert_true(atomic_load(&newest) > 1);
 }
 
-/* --- the log ----------------------------------------------------------------------------------- */
+/* --- the log -----------------------------------------------------------------------------------
+ */
 
 static int saved_stderr;
 static char *log_folder;

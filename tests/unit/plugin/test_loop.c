@@ -98,10 +98,10 @@ static void test_a_source_may_free_another_one_with_an_event(void **state)
         assert_non_null(rivals[i]);
     }
     for (size_t i = 0; i < 2; i++) {
-        *rivals[i] = (struct rival){
-            .source = {.fd = fds[i][0], .fn = remove_other, .ctx = rivals[i]},
-            .other = &rivals[1 - i],
-            .turns = &turns};
+        *rivals[i] =
+            (struct rival){.source = {.fd = fds[i][0], .fn = remove_other, .ctx = rivals[i]},
+                           .other = &rivals[1 - i],
+                           .turns = &turns};
         assert_ok(&e, loop_add(loop, &rivals[i]->source, EPOLLIN, &e));
     }
     assert_ok(&e, loop_turn(loop, 1000, &e));

@@ -30,14 +30,10 @@ struct told {
 };
 
 static const struct told table[] = {
-    {KERR_INPUT, 3, {true, true, true}},
-    {KERR_LIMIT, 3, {true, true, true}},
-    {KERR_NOMEM, 8, {true, true, true}},
-    {KERR_SEALED, 9, {true, true, true}},
-    {KERR_UNSEALING, 14, {true, true, true}},
-    {KERR_TIMEOUT, 4, {true, true, true}},
-    {KERR_KEYID, 5, {false, false, true}},
-    {KERR_STATE, 9, {false, false, true}},
+    {KERR_INPUT, 3, {true, true, true}},       {KERR_LIMIT, 3, {true, true, true}},
+    {KERR_NOMEM, 8, {true, true, true}},       {KERR_SEALED, 9, {true, true, true}},
+    {KERR_UNSEALING, 14, {true, true, true}},  {KERR_TIMEOUT, 4, {true, true, true}},
+    {KERR_KEYID, 5, {false, false, true}},     {KERR_STATE, 9, {false, false, true}},
     {KERR_INTEGRITY, 3, {false, false, true}},
 };
 
@@ -63,8 +59,7 @@ static void test_every_code_of_every_method(void **state)
             bool is_told = row != NULL && row->is_for[m];
             int status = method_status(m, (enum kerr)code, &message);
             assert_int_equal(status, is_told ? row->status : 13);
-            assert_string_equal(message,
-                                kerr_sentence(is_told ? (enum kerr)code : KERR_BUG));
+            assert_string_equal(message, kerr_sentence(is_told ? (enum kerr)code : KERR_BUG));
             assert_null(strchr(message, '/'));
         }
         assert_int_equal(method_status(m, KERR_COUNT, &message), 13);

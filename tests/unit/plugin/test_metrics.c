@@ -69,8 +69,8 @@ static void test_a_fresh_daemon(void **state)
 static void test_requests(void **state)
 {
     (void)state;
-    metrics_request(metrics, KMS_DECRYPT, 0, 80000);      /* 80 µs */
-    metrics_request(metrics, KMS_DECRYPT, 3, 100000);     /* 100 µs: in the bucket that ends there */
+    metrics_request(metrics, KMS_DECRYPT, 0, 80000);  /* 80 µs */
+    metrics_request(metrics, KMS_DECRYPT, 3, 100000); /* 100 µs: in the bucket that ends there */
     metrics_request(metrics, KMS_DECRYPT, 0, 9000000000); /* beyond the last */
     metrics_request_refused(metrics, KMS_DECRYPT, 7);
     metrics_request_refused(metrics, SIZE_MAX, 12);
@@ -187,9 +187,8 @@ static void test_keys_are_bounded(void **state)
 static void test_the_fullest_text_fits(void **state)
 {
     (void)state;
-    static const char *const states[] = {"staged",   "primary",           "retired",
-                                         "disabled", "destroy-scheduled", "destroyed",
-                                         "other"};
+    static const char *const states[] = {
+        "staged", "primary", "retired", "disabled", "destroy-scheduled", "destroyed", "other"};
     char id[64];
     memset(id, 'i', sizeof id);
     id[sizeof id - 1] = 0;
@@ -284,9 +283,9 @@ static void test_names_of_labels(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_a_fresh_daemon), TEST(test_requests),         TEST(test_keystore),
+        TEST(test_a_fresh_daemon),  TEST(test_requests),         TEST(test_keystore),
         TEST(test_decrypts_by_key), TEST(test_keys_are_bounded), TEST(test_the_fullest_text_fits),
-        TEST(test_format),         TEST(test_names_of_labels),
+        TEST(test_format),          TEST(test_names_of_labels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
  * libmicrohttpd in its "external epoll" mode gives one descriptor that becomes readable whenever it
  * has something to do.
  */
-#include "plugin/http.h"
+#include "plugin/web.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,15 +20,15 @@
 /* A request's head, and our answer's. */
 #define CONNECTION_BYTES ((size_t)16 * 1024)
 
-struct http {
+struct web {
     struct loop *loop;
     struct loop_source source;
     struct MHD_Daemon *daemon;
-    http_get_fn *fn;
+    web_get_fn *fn;
     void *ctx;
 };
 
-static enum MHD_Result send_reply(struct MHD_Connection *c, struct http_reply *reply,
+static enum MHD_Result send_reply(struct MHD_Connection *c, struct web_reply *reply,
                                   const char *allow)
 {
     /* libmicrohttpd frees the body with free(), which is how base allocates it. */
@@ -56,7 +56,7 @@ static enum MHD_Result send_reply(struct MHD_Connection *c, struct http_reply *r
 static enum MHD_Result send_line(struct MHD_Connection *c, unsigned status, const char *line,
                                  const char *allow)
 {
-    struct http_reply reply = {.status = status, .content_type = "text/plain"};
+    struct web_reply reply = {.status = status, .content_type = "text/plain"};
     buf_init(&reply.body, 256);
     if (buf_put_text(&reply.body, line, NULL) != KERR_OK) {
         return MHD_NO;
@@ -70,7 +70,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
 {
     (void)version;
     (void)upload;
-    struct http *h = cls;
+    struct web *h = cls;
     if (*upload_size != 0) {
         return MHD_NO;
     }
@@ -82,7 +82,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
         return send_line(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n", "GET, HEAD");
     }
-    struct http_reply reply = {.status = MHD_HTTP_OK, .content_type = "text/plain"};
+    struct web_reply reply = {.status = MHD_HTTP_OK, .content_type = "text/plain"};
     if (!h->fn(h->ctx, url, &reply)) {
         buf_done(&reply.body);
         return send_line(c, MHD_HTTP_NOT_FOUND, "paths: /status /metrics /livez /readyz /healthz\n",
@@ -94,10 +94,10 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
 static void on_event(void *ctx, uint32_t events)
 {
     (void)events;
-    http_run(ctx);
+    web_run(ctx);
 }
 
-static enum kerr attach(struct http *h, struct kerrinfo *e)
+static enum kerr attach(struct web *h, struct kerrinfo *e)
 {
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     if (info == NULL) {
@@ -111,17 +111,17 @@ static enum kerr attach(struct http *h, struct kerrinfo *e)
     return k;
 }
 
-static struct http *http_alloc(struct loop *loop, http_get_fn *fn, void *ctx)
+static struct web *web_alloc(struct loop *loop, web_get_fn *fn, void *ctx)
 {
-    struct http *h = calloc(1, sizeof *h);
+    struct web *h = calloc(1, sizeof *h);
     if (h != NULL) {
-        *h = (struct http){.loop = loop, .source = {.fd = -1}, .fn = fn, .ctx = ctx};
+        *h = (struct web){.loop = loop, .source = {.fd = -1}, .fn = fn, .ctx = ctx};
     }
     return h;
 }
 
 /* `option` and `value`: where to serve. */
-static enum kerr start(struct http *h, unsigned flags, uint16_t port, enum MHD_OPTION option,
+static enum kerr start(struct web *h, unsigned flags, uint16_t port, enum MHD_OPTION option,
                        const void *value, struct kerrinfo *e)
 {
     struct MHD_OptionItem where[] = {
@@ -133,21 +133,20 @@ static enum kerr start(struct http *h, unsigned flags, uint16_t port, enum MHD_O
         memcpy(&address, value, sizeof address);
         where[0].ptr_value = &address;
     }
-    h->daemon =
-        MHD_start_daemon(MHD_USE_EPOLL | flags, port, NULL, NULL, on_request, h, MHD_OPTION_ARRAY,
-                         where, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
-                         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S,
-                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_END);
+    h->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | flags, port, NULL, NULL, on_request, h, MHD_OPTION_ARRAY, where,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)WEB_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)WEB_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_END);
     if (h->daemon == NULL) {
         return kerr_errno(e, errno, "cannot serve HTTP");
     }
     return attach(h, e);
 }
 
-enum kerr http_new_unix(struct loop *loop, int listen_fd, http_get_fn *fn, void *ctx,
-                        struct http **ret, struct kerrinfo *e)
+enum kerr web_new_unix(struct loop *loop, int listen_fd, web_get_fn *fn, void *ctx,
+                       struct web **ret, struct kerrinfo *e)
 {
-    struct http *h = http_alloc(loop, fn, ctx);
+    struct web *h = web_alloc(loop, fn, ctx);
     if (h == NULL) {
         return kerr_set(e, KERR_NOMEM, "no memory for HTTP");
     }
@@ -159,7 +158,7 @@ enum kerr http_new_unix(struct loop *loop, int listen_fd, http_get_fn *fn, void 
         if (h->daemon == NULL) {
             file_close_at(&fd);
         }
-        http_free(h);
+        web_free(h);
         return k;
     }
     *ret = h;
@@ -187,29 +186,29 @@ static bool to_address(const char *host, uint16_t port, struct sockaddr_storage 
     return false;
 }
 
-enum kerr http_new_tcp(struct loop *loop, const char *host, uint16_t port, http_get_fn *fn,
-                       void *ctx, struct http **ret, struct kerrinfo *e)
+enum kerr web_new_tcp(struct loop *loop, const char *host, uint16_t port, web_get_fn *fn, void *ctx,
+                      struct web **ret, struct kerrinfo *e)
 {
     struct sockaddr_storage address;
     unsigned flags = 0;
     if (!to_address(host, port, &address, &flags)) {
         return kerr_set(e, KERR_CONFIG, "metrics.listen: %s is no numeric address", host);
     }
-    struct http *h = http_alloc(loop, fn, ctx);
+    struct web *h = web_alloc(loop, fn, ctx);
     if (h == NULL) {
         return kerr_set(e, KERR_NOMEM, "no memory for HTTP");
     }
     enum kerr k = start(h, flags, port, MHD_OPTION_SOCK_ADDR, &address, e);
     if (k != KERR_OK) {
         (void)kerr_prefix(e, "metrics.listen %s port %u", host, port);
-        http_free(h);
+        web_free(h);
         return k;
     }
     *ret = h;
     return KERR_OK;
 }
 
-int http_timeout_ms(const struct http *h)
+int web_timeout_ms(const struct web *h)
 {
     MHD_UNSIGNED_LONG_LONG ms = 0;
     if (MHD_get_timeout(h->daemon, &ms) != MHD_YES) {
@@ -218,12 +217,15 @@ int http_timeout_ms(const struct http *h)
     return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
-void http_run(struct http *h)
+void web_run(struct web *h)
 {
+    /* Twice: at its limit libmicrohttpd stops listening, and takes that up again at the beginning
+     * of the run after the one in which a connection ended; nothing else would wake it for that. */
+    (void)MHD_run(h->daemon);
     (void)MHD_run(h->daemon);
 }
 
-void http_free(struct http *h)
+void web_free(struct web *h)
 {
     if (h == NULL) {
         return;

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* etcdseal keystore …: look, check, copy, bring back. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/out.h"
+#include "cli/setup.h"
+#include "cli/slots.h"
+
+#define HASH_TEXT_BYTES (2 * HASH_BYTES + 1)
+
+/* What info and verify tell alike. */
+struct facts {
+    const char *path;
+    const struct ks_model *m;
+    char fingerprint[HASH_TEXT_BYTES];
+    char store_id[TEXT_UUID_BYTES];
+    char written_at[CLOCK_TEXT_BYTES];
+    const char *writer;    /* slot name; "-" for one that is not there any more */
+    const char *opened_by; /* NULL: it was not opened, so nothing is verified */
+};
+
+static struct facts facts_of(const char *path, const struct ks_model *m,
+                             const uint8_t hash[HASH_BYTES])
+{
+    struct facts f = {.path = path, .m = m};
+    const struct ks_slot *writer = ks_model_slot(m, m->writer);
+    f.writer = writer == NULL ? "-" : writer->name;
+    text_hex(bytes_of(hash, HASH_BYTES), f.fingerprint);
+    text_uuid(m->store_id, f.store_id);
+    clock_format_s(m->written_at_s, f.written_at);
+    return f;
+}
+
+static void put_states(struct doc *d, const struct ks_model *m)
+{
+    doc_object(d, "keys_by_state");
+    for (int state = 0; state < KS_STATE_COUNT; state++) {
+        uint64_t count = 0;
+        for (size_t i = 0; i < m->key_count; i++) {
+            count += ks_state(&m->keys[i]) == (enum ks_state)state;
+        }
+        doc_u64(d, ks_state_name((enum ks_state)state), count);
+    }
+    doc_close(d);
+}
+
+static enum kerr facts_doc(const struct options *o, const struct facts *f, struct buf *to,
+                           struct kerrinfo *e)
+{
+    struct doc d = out_doc(o, to, e);
+    doc_object(&d, NULL);
+    doc_text(&d, "path", f->path);
+    doc_bool(&d, "verified", f->opened_by != NULL);
+    doc_text(&d, "store_id", f->store_id);
+    doc_u64(&d, "generation", f->m->generation);
+    doc_u64(&d, "root_epoch", f->m->root_epoch);
+    doc_time(&d, "written_at", f->m->written_at_s);
+    doc_text(&d, "written_by", f->writer);
+    doc_text(&d, "fingerprint", f->fingerprint);
+    slots_doc(&d, f->m, NULL);
+    if (f->opened_by != NULL) {
+        doc_text(&d, "opened_by", f->opened_by);
+        put_states(&d, f->m);
+    }
+    return doc_end(&d);
+}
+
+static enum kerr facts_table(const struct facts *f, struct buf *to, struct kerrinfo *e)
+{
+    enum kerr k = buf_printf(
+        to, e,
+        "%s\n\nkeystore     %s\ngeneration   %llu, root epoch %u\nwritten      %s by slot %s\n"
+        "fingerprint  %s\n",
+        f->opened_by != NULL ? "ok: opened, signed and accepted by this node"
+                             : "UNVERIFIED: anybody who can write the file can make it say this",
+        f->store_id, (unsigned long long)f->m->generation, f->m->root_epoch, f->written_at,
+        f->writer, f->fingerprint);
+    if (k == KERR_OK && f->opened_by != NULL) {
+        k = buf_printf(to, e, "opened by    slot %s\nkeys         %zu\n", f->opened_by,
+                       f->m->key_count);
+    }
+    k = k == KERR_OK ? buf_put_text(to, "\n", e) : k;
+    return k == KERR_OK ? slots_table(f->m, NULL, to, e) : k;
+}
+
+static enum kerr facts_print(const struct options *o, const struct facts *f, struct kerrinfo *e)
+{
+    AUTO_BUF text;
+    buf_init(&text, DOC_MAX);
+    enum kerr k = out_is_doc(o) ? facts_doc(o, f, &text, e) : facts_table(f, &text, e);
+    return k == KERR_OK ? out_print(&text, e) : k;
+}
+
+enum kerr cmd_keystore_info(void *ctx, const struct opt_call *call, struct kerrinfo *e)
+{
+    const struct options *o = ctx;
+    AUTO_SETUP s = {0};
+    AUTO_MODEL m = NULL;
+    uint8_t hash[HASH_BYTES];
+    enum kerr k = setup_open(o, &s, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    const char *path = call->arg_count > 0 ? call->args[0] : s.place.path;
+    k = ks_read_clear(path, &m, hash, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    struct facts f = facts_of(path, m, hash);
+    return facts_print(o, &f, e);
+}
+
+enum kerr cmd_keystore_verify(void *ctx, const struct opt_call *call, struct kerrinfo *e)
+{
+    (void)call;
+    const struct options *o = ctx;
+    AUTO_SETUP s = {0};
+    AUTO_KS ks = NULL;
+    enum kerr k = setup_open(o, &s, e);
+    k = k == KERR_OK ? ks_open(&s.place, NULL, &ks, e) : k;
+    if (k != KERR_OK) {
+        return k;
+    }
+    struct facts f = facts_of(s.place.path, ks_model(ks), ks_file_hash(ks));
+    f.opened_by = ks_opened_by(ks)->name;
+    return facts_print(o, &f, e);
+}
+
+enum kerr cmd_keystore_backup(void *ctx, const struct opt_call *call, struct kerrinfo *e)
+{
+    const struct options *o = ctx;
+    AUTO_SETUP s = {0};
+    uint8_t hash[HASH_BYTES];
+    enum kerr k = setup_open(o, &s, e);
+    k = k == KERR_OK ? ks_backup(&s.place, call->args[0], hash, e) : k;
+    if (k != KERR_OK) {
+        return k;
+    }
+    char text[HASH_TEXT_BYTES];
+    text_hex(BYTES_OF(hash), text);
+    out_remark(o, "keep the fingerprint apart from the copy; each slot of the keystore opens it");
+    return out_line(e, "%s", text);
+}
+
+/* --- restore -----------------------------------------------------------------------------------
+ */
+
+struct restore {
+    const struct options *o;
+    struct seal_spec specs[KS_SLOTS_MAX]; /* of --seal */
+    size_t spec_count;
+    uint8_t fingerprint[HASH_BYTES];
+    uint8_t lose[OPT_LIST_MAX][KS_ID_BYTES];
+};
+
+static void restore_done(struct restore *r)
+{
+    setup_specs_done(r->specs);
+}
+
+static enum kerr read_words(struct restore *r, struct kerrinfo *e)
+{
+    const struct options *o = r->o;
+    enum kerr k = setup_specs(&o->seals, "seal", r->specs, &r->spec_count, e);
+    if (k == KERR_OK && o->fingerprint != NULL) {
+        k = text_from_hex(o->fingerprint, r->fingerprint, HASH_BYTES, e);
+        kerr_prefix(e, "--fingerprint");
+    }
+    for (size_t i = 0; i < o->lose.count && k == KERR_OK; i++) {
+        if (ks_key_id_parse(bytes_of_text(o->lose.items[i]), r->lose[i], e) != KERR_OK) {
+            kerr_prefix(e, "--lose");
+            k = KERR_USAGE;
+        }
+    }
+    return k;
+}
+
+enum kerr cmd_keystore_restore(void *ctx, const struct opt_call *call, struct kerrinfo *e)
+{
+    AUTO(restore_done) struct restore r = {.o = ctx};
+    AUTO_SETUP s = {0};
+    uint64_t generation = 0;
+    enum kerr k = read_words(&r, e);
+    k = k == KERR_OK ? setup_open(r.o, &s, e) : k;
+    if (k != KERR_OK) {
+        return k;
+    }
+    struct ks_restore restore = {
+        .from = call->args[0],
+        .fingerprint = r.o->fingerprint == NULL ? NULL : r.fingerprint,
+        .specs = r.specs,
+        .spec_count = r.spec_count,
+        .lose = (const uint8_t(*)[KS_ID_BYTES])r.lose,
+        .lose_count = r.o->lose.count,
+    };
+    /* The seals of the backup's slots open it, unless --unseal says otherwise. */
+    if (r.spec_count > 0 && r.o->unseal.count == 0) {
+        s.place.specs = r.specs;
+        s.place.spec_count = r.spec_count;
+    }
+    k = ks_restore(&s.place, &restore, &generation, e);
+    if (k == KERR_OK) {
+        out_remark(r.o, "%s is in place as generation %llu; 'etcdseal key list' shows its keys",
+                   call->args[0], (unsigned long long)generation);
+    }
+    return k;
+}

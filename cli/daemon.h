@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the running daemon says about itself: /status on its status socket, read and checked. The
+ * daemon is believed as far as its socket is: only its owner can put it there.
+ *
+ * Codes: DOWN for everything that comes between us and a good answer, NOMEM.
+ */
+#ifndef ETCDSEAL_CLI_DAEMON_H
+#define ETCDSEAL_CLI_DAEMON_H
+
+#include "json/json_read.h"
+
+#define DAEMON_TIMEOUT_MS 3000
+#define DAEMON_ANSWER_MAX ((size_t)256 * 1024) /* four times what the daemon writes at most */
+
+/* Texts point into `doc`; "" stands for null. */
+struct daemon_view {
+    struct json_doc *doc;
+    const char *version;
+    uint64_t started_at_s;
+    bool is_ready;
+    bool needs_person;
+    const char *store_id;
+    uint64_t generation;
+    uint64_t loaded_at_s;
+    const char *current_key_id;
+    const char *current_key_id_hash;
+    const char *opened_by;
+    const struct json_value *keys;
+    bool is_reload_ok;
+    uint64_t reload_at_s;
+    const char *reload_message;
+    const struct json_value *restart_needed;
+};
+
+struct daemon_key {
+    const char *id;
+    const char *state;
+    uint64_t decrypts;
+    uint64_t last_decrypt_s; /* 0: none since the daemon started */
+};
+
+enum kerr daemon_ask(const char *socket, struct daemon_view *ret, struct kerrinfo *e) MUST_CHECK;
+/* The same for an answer's bytes; `socket` is for messages. */
+enum kerr daemon_parse(struct bytes answer, const char *socket, struct daemon_view *ret,
+                       struct kerrinfo *e) MUST_CHECK;
+void daemon_done(struct daemon_view *v); /* all zero is fine */
+#define AUTO_DAEMON AUTO(daemon_done) struct daemon_view
+
+/* Key i of the list; false beyond its end or when that row is not one. */
+bool daemon_key_at(const struct daemon_view *v, size_t i, struct daemon_key *ret);
+bool daemon_key_find(const struct daemon_view *v, const char *id, struct daemon_key *ret);
+
+#endif

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/options.h"
+
+#include "cli/commands.h"
+#include "config/config.h"
+
+#define SECOND 1000ULL
+#define DAY    (24 * 60 * 60 * SECOND)
+
+static const struct opt_noun nouns[] = {
+    {"key", "life cycle of the keys in the local keystore"},
+    {"seal", "who can open the keystore, and how"},
+    {"keystore", "look at the keystore, copy it, bring it back"},
+    {"config", "the daemon's configuration"},
+};
+
+#define SPEC_HELP                                                                                  \
+    "SPEC is [NAME=]KIND:ARGUMENT, and NAME names the slot:\n"                                     \
+    "  passphrase:            asked on the terminal; fd=N reads it from a descriptor,\n"           \
+    "                         file=PATH from a file (which then is a key file)\n"                  \
+    "  file:PATH              a key file; made with 32 random bytes if there is none\n"            \
+    "  credential:NAME        a systemd credential (root only); file=PATH behind a\n"              \
+    "                         comma when it is not in /etc/credstore.encrypted"
+
+#define GATE_HELP                                                                                  \
+    "The running daemon is asked first, and a key with which it decrypted in the last 7 days is "  \
+    "refused. It knows of no calls from before its own start. --without-daemon leaves the "        \
+    "question out: then nothing but your word stands between this and unreadable data."
+
+static const struct opt_command commands[] = {
+    {.noun = "init",
+     .help = "make a keystore with its first key",
+     .more = "Makes the keystore with one primary key, and a slot for each --seal. Give at least "
+             "two: one that the daemon can open alone, and one for the day on which that one is "
+             "lost. An existing keystore is never overwritten.\n\n" SPEC_HELP,
+     .fn = cmd_init},
+
+    {.noun = "key", .verb = "list", .help = "show all keys and their states", .fn = cmd_key_list},
+    {.noun = "key",
+     .verb = "stage",
+     .help = "make a new key that can unwrap but does not wrap yet",
+     .more = "Prints the new key's id and nothing else, so that id=$(etcdseal key stage) works. "
+             "Promote it when every node has loaded it.",
+     .fn = cmd_key_stage},
+    {.noun = "key",
+     .verb = "promote",
+     .args = "ID",
+     .args_min = 1,
+     .args_max = 1,
+     .help = "make a staged key the one that wraps; the old one is retired",
+     .more = "A key is promoted once. To go back, stage and promote a new one.",
+     .fn = cmd_key_change},
+    {.noun = "key",
+     .verb = "disable",
+     .args = "ID",
+     .args_min = 1,
+     .args_max = 1,
+     .help = "stop unwrapping with a staged or retired key; can be taken back",
+     .more = GATE_HELP,
+     .fn = cmd_key_change},
+    {.noun = "key",
+     .verb = "enable",
+     .args = "ID",
+     .args_min = 1,
+     .args_max = 1,
+     .help = "let a disabled key unwrap again",
+     .fn = cmd_key_change},
+    {.noun = "key",
+     .verb = "destroy",
+     .args = "ID",
+     .args_min = 1,
+     .args_max = 1,
+     .help = "destroy a retired or disabled key, in two steps",
+     .more = "First with --after: the key stops unwrapping, and its grace time begins. When that "
+             "is over, again with --backups: the key is wiped for good, and your words are kept in "
+             "its tombstone.\n\n" GATE_HELP,
+     .fn = cmd_key_change},
+    {.noun = "key",
+     .verb = "cancel-destroy",
+     .args = "ID",
+     .args_min = 1,
+     .args_max = 1,
+     .help = "keep a key whose destruction is scheduled; it is disabled then",
+     .fn = cmd_key_change},
+    {.noun = "key",
+     .verb = "compromise",
+     .args = "ID",
+     .args_min = 1,
+     .args_max = 1,
+     .help = "mark a key as known to others",
+     .more = "A mark only: it changes nothing that the key does. Stage and promote a new key, "
+             "rewrite what this one wraps, then disable it.",
+     .fn = cmd_key_change},
+
+    {.noun = "seal",
+     .verb = "list",
+     .help = "show the slots and how this node opens them",
+     .more = "Reads the part of the keystore that is not encrypted, without opening it.",
+     .fn = cmd_seal_list},
+    {.noun = "seal",
+     .verb = "add",
+     .args = "SPEC",
+     .args_min = 1,
+     .args_max = 1,
+     .help = "add a slot",
+     .more = SPEC_HELP,
+     .fn = cmd_seal_add},
+    {.noun = "seal",
+     .verb = "remove",
+     .args = "NAME",
+     .args_min = 1,
+     .args_max = 1,
+     .help = "remove a slot and make the root key anew",
+     .more = "Refuses the slot that opened the keystore, the last one, and whatever would leave "
+             "only slots that were never seen to open. Older copies of the keystore can still be "
+             "opened with the removed slot's secret.",
+     .fn = cmd_seal_remove},
+    {.noun = "seal",
+     .verb = "test",
+     .args = "NAME",
+     .args_min = 1,
+     .args_max = 1,
+     .help = "open a slot by its seal and note that it worked",
+     .fn = cmd_seal_test},
+
+    {.noun = "keystore",
+     .verb = "info",
+     .args = "[FILE]",
+     .args_max = 1,
+     .help = "show what a keystore file says without being opened",
+     .more = "Nothing of it is verified: anybody who can write the file can make it say this. "
+             "'etcdseal keystore verify' checks.",
+     .fn = cmd_keystore_info},
+    {.noun = "keystore",
+     .verb = "verify",
+     .help = "open the keystore and check all of it",
+     .fn = cmd_keystore_verify},
+    {.noun = "keystore",
+     .verb = "backup",
+     .args = "FILE",
+     .args_min = 1,
+     .args_max = 1,
+     .help = "copy the verified keystore to a new file",
+     .more = "Prints the SHA-256 of the copy and nothing else. Keep it apart from the copy: "
+             "'restore --fingerprint' needs it on a node that does not know the keystore. The "
+             "copy can be opened by each slot of the keystore, and by nothing else.",
+     .fn = cmd_keystore_backup},
+    {.noun = "keystore",
+     .verb = "restore",
+     .args = "FILE",
+     .args_min = 1,
+     .args_max = 1,
+     .help = "put a backup in place as the newest generation",
+     .more = "Keys that were destroyed since the backup stay destroyed. Keys that are newer than "
+             "the backup would be lost, with all that they wrap: each must be given up by name, "
+             "with --lose.",
+     .fn = cmd_keystore_restore},
+
+    {.noun = "status",
+     .help = "ask the running daemon how it is",
+     .more = "Exit codes: 0 it serves, 1 it is sealed or its last reload failed, 3 nobody answers.",
+     .fn = cmd_status},
+
+    {.noun = "config",
+     .verb = "check",
+     .args = "[FILE]",
+     .args_max = 1,
+     .help = "read the daemon's configuration and say what is wrong with it",
+     .fn = cmd_config_check},
+    {.noun = "config",
+     .verb = "print",
+     .help = "show the whole configuration with its defaults",
+     .fn = cmd_config_print},
+};
+
+#define FIELD(name) offsetof(struct options, name)
+
+static const struct opt_row rows[] = {
+    {.name = "config",
+     .letter = 'c',
+     .value = "FILE",
+     .help = "the daemon's configuration; without it ETCDSEAL_CONFIG, else " CONFIG_FILE_DEFAULT
+             " if there is one",
+     .type = OPT_PATH,
+     .offset = FIELD(config)},
+    {.name = "keystore",
+     .value = "PATH",
+     .help = "the keystore, instead of keystore.path of the configuration",
+     .type = OPT_PATH,
+     .offset = FIELD(keystore)},
+    {.name = "unseal",
+     .value = "NAME=SPEC",
+     .help = "open with this slot, instead of those that the configuration or PATH.unseal name",
+     .type = OPT_LIST,
+     .offset = FIELD(unseal)},
+    {.name = "socket",
+     .value = "PATH",
+     .help = "the daemon's status socket, or the KMS socket beside it; without it status.sock "
+             "beside socket.path of the configuration",
+     .type = OPT_PATH,
+     .offset = FIELD(socket)},
+    {.name = "quiet",
+     .letter = 'q',
+     .help = "no remarks on standard error, only warnings and errors",
+     .type = OPT_FLAG,
+     .offset = FIELD(is_quiet)},
+    {.name = "output",
+     .letter = 'o',
+     .value = "FORMAT",
+     .help = "how to print",
+     .type = OPT_CHOICE,
+     .choices = "table|json|yaml",
+     .preset = "table",
+     .commands = "init,key list,seal list,keystore info,keystore verify,status",
+     .offset = FIELD(output)},
+
+    {.name = "seal",
+     .value = "SPEC",
+     .help = "a seal that opens the keystore on this node",
+     .type = OPT_LIST,
+     .commands = "init,keystore restore",
+     .offset = FIELD(seals)},
+    {.name = "role",
+     .value = "[NAME=]ROLE",
+     .help = "node, operator or recovery: whose slot it is; without it recovery for a passphrase "
+             "that is asked for, unless it is the first slot, and node for all else",
+     .type = OPT_LIST,
+     .commands = "init,seal add",
+     .offset = FIELD(roles)},
+    {.name = "passphrase-cost",
+     .value = "COST",
+     .help = "work of Argon2id for a new passphrase; min is 64 MiB, default 256 MiB and three "
+             "passes, max 4 GiB and ten",
+     .type = OPT_CHOICE,
+     .choices = "min|default|max",
+     .preset = "default",
+     .commands = "init,seal add",
+     .offset = FIELD(passphrase_cost)},
+    {.name = "suite",
+     .value = "SUITE",
+     .help = "how the new key wraps",
+     .type = OPT_CHOICE,
+     .choices = "xaes-256-gcm|kbkdf-aes-256-gcm",
+     .preset = "xaes-256-gcm",
+     .commands = "init,key stage",
+     .offset = FIELD(suite)},
+
+    {.name = "confirm",
+     .value = "WORD",
+     .help = "the same key id or slot name once more",
+     .type = OPT_TEXT,
+     .commands = "key disable,key destroy,seal remove",
+     .offset = FIELD(confirm)},
+    {.name = "after",
+     .value = "TIME",
+     .help = "grace time before the key may be wiped, such as 7d",
+     .type = OPT_DURATION,
+     .min = SECOND,
+     .max = 3650 * DAY,
+     .commands = "key destroy",
+     .offset = FIELD(after_ms)},
+    {.name = "backups",
+     .value = "TEXT",
+     .help = "your answer for each backup of keystore and etcd: which are left, and whether "
+             "anybody still needs what this key wraps in them",
+     .type = OPT_TEXT,
+     .commands = "key destroy",
+     .offset = FIELD(backups)},
+    {.name = "without-daemon",
+     .help = "do not ask the daemon whether the key is still used",
+     .type = OPT_FLAG,
+     .commands = "key disable,key destroy",
+     .offset = FIELD(without_daemon)},
+
+    {.name = "fingerprint",
+     .value = "SHA256",
+     .help = "what 'keystore backup' printed: accept exactly this file, whoever wrote it",
+     .type = OPT_TEXT,
+     .commands = "keystore restore",
+     .offset = FIELD(fingerprint)},
+    {.name = "lose",
+     .value = "ID",
+     .help = "give up a key that is newer than the backup",
+     .type = OPT_LIST,
+     .commands = "keystore restore",
+     .offset = FIELD(lose)},
+
+    {.name = "watch",
+     .letter = 'w',
+     .help = "ask every second and print each change, until interrupted",
+     .type = OPT_FLAG,
+     .commands = "status",
+     .offset = FIELD(watch)},
+    {.name = "encryption-config",
+     .value = "FILE",
+     .help = "also check that this EncryptionConfiguration of kube-apiserver fits",
+     .type = OPT_PATH,
+     .commands = "config check",
+     .offset = FIELD(encryption_config)},
+};
+
+const struct opt_program options_program = {
+    .name = "etcdseal",
+    .version = ETCDSEAL_VERSION,
+    .help = "Keys, keystore and status of etcdseald, which encrypts what Kubernetes keeps in etcd",
+    .more = "Nothing secret belongs on a command line: a SPEC says where a secret is.\n\n"
+            "Exit codes: 0 ok, 1 refused, 2 wrong command line or input, 3 could not finish, "
+            "4 damaged, altered or undecryptable.",
+    .nouns = nouns,
+    .noun_count = ARRAY_LEN(nouns),
+    .commands = commands,
+    .command_count = ARRAY_LEN(commands),
+    .options = rows,
+    .option_count = ARRAY_LEN(rows),
+    .values_size = sizeof(struct options),
+};

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of etcdseal: its values, and the tables that describe it. */
+#ifndef ETCDSEAL_CLI_OPTIONS_H
+#define ETCDSEAL_CLI_OPTIONS_H
+
+#include "base/opt.h"
+
+/* Texts point into argv. */
+struct options {
+    const char *config;
+    const char *keystore;
+    const char *socket;
+    const char *output;
+    bool is_quiet;
+    struct opt_list unseal;
+    struct opt_list seals;
+    struct opt_list roles;
+    const char *suite;
+    const char *passphrase_cost;
+    const char *confirm;
+    uint64_t after_ms;
+    const char *backups;
+    bool without_daemon;
+    const char *fingerprint;
+    struct opt_list lose;
+    bool watch;
+    const char *encryption_config;
+};
+
+extern const struct opt_program options_program;
+
+#endif

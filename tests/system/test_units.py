@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The systemd units and what `cmake --install` puts in place."""
+
+import os
+import subprocess
+
+import pytest
+
+from parts import places
+
+UNITS = places.ROOT / "systemd"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A tree as a package would have it."""
+    root = tmp_path_factory.mktemp("installed")
+    build = places.our_program("etcdseald").parents[1]
+    subprocess.run(["cmake", "--install", build, "--prefix", "/usr"], check=True,
+                   stdout=subprocess.DEVNULL, env=dict(os.environ) | {"DESTDIR": str(root)})
+    return root
+
+
+def analyze(*words):
+    done = subprocess.run(["systemd-analyze", *map(str, words)], capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path, mode", [
+    ("usr/bin/etcdseald", 0o755),
+    ("usr/bin/etcdseal", 0o755),
+    ("usr/lib/systemd/system/etcdseald.service", 0o644),
+    ("usr/lib/systemd/system/etcdseald.socket", 0o644),
+    ("usr/lib/sysusers.d/etcdseal.conf", 0o644),
+    ("usr/lib/tmpfiles.d/etcdseal.conf", 0o644),
+])
+def test_install(installed, path, mode):
+    found = (installed / path).stat()
+    assert found.st_mode & 0o777 == mode
+
+
+def test_install_puts_nothing_else_anywhere(installed):
+    tops = {p.relative_to(installed).parts[:2] for p in installed.rglob("*") if p.is_file()}
+    assert tops <= {("usr", "bin"), ("usr", "lib"), ("usr", "share"), ("etc", "etcdseal")}, tops
+
+
+def test_installed_programs_run(installed):
+    for name in ("etcdseald", "etcdseal"):
+        done = subprocess.run([installed / "usr/bin" / name, "--version"], capture_output=True,
+                              text=True)
+        assert done.returncode == 0 and name in done.stdout
+
+
+def unit_with_our_program(installed, tmp_path, name):
+    """systemd looks for the program that a unit starts: show it the installed one."""
+    text = (installed / "usr/lib/systemd/system" / name).read_text()
+    text = text.replace("/usr/bin/etcdseald", str(installed / "usr/bin/etcdseald"))
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def test_verify(installed, tmp_path):
+    units = [unit_with_our_program(installed, tmp_path, name)
+             for name in ("etcdseald.service", "etcdseald.socket")]
+    code, text = analyze("verify", "--man=no", *units)
+    ours = [line for line in text.splitlines() if "etcdseal" in line]
+    assert code == 0 and not ours, text
+
+
+def test_verify_can_fail(installed, tmp_path):
+    unit = unit_with_our_program(installed, tmp_path, "etcdseald.service")
+    unit.write_text(unit.read_text() + "\n[Service]\nNoSuchSetting=1\n")
+    _, text = analyze("verify", "--man=no", unit)
+    assert "NoSuchSetting" in text
+
+
+def test_exposure(installed):
+    """At most 1.5 of 10; the threshold is in tenths."""
+    unit = installed / "usr/lib/systemd/system/etcdseald.service"
+    code, text = analyze("security", "--offline=true", "--threshold=15", unit)
+    assert code == 0, text
+    assert "PrivateUsers=" in text
+    code, _ = analyze("security", "--offline=true", "--threshold=1", unit)
+    assert code != 0, "a threshold that nothing can keep"
+
+
+@pytest.mark.parametrize("unit, lines", [
+    ("etcdseald.service", ["Type=notify", "Before=", "kubelet.service", "k3s.service",
+                           "rke2-server.service", "LoadCredentialEncrypted=", "PrivateUsers=no"]),
+    ("etcdseald.socket", ["ListenStream=/run/etcdseal/kms.sock", "SocketMode=0600"]),
+])
+def test_what_the_units_must_say(unit, lines):
+    text = (UNITS / unit).read_text()
+    for line in lines:
+        assert line in text
+
+
+def test_sysusers_and_tmpfiles(installed, tmp_path):
+    """They make the user and the folders, with the modes that the daemon wants."""
+    for name in ("etc", "run", "var/lib"):
+        (installed / name).mkdir(parents=True, exist_ok=True)
+    for name in ("passwd", "group"):
+        (installed / "etc" / name).write_text("root:x:0:0::/root:/bin/sh\n" if name == "passwd"
+                                              else "root:x:0:\n")
+    subprocess.run(["systemd-sysusers", f"--root={installed}", "etcdseal.conf"], check=True,
+                   capture_output=True)
+    assert "etcdseal:" in (installed / "etc/passwd").read_text()
+    subprocess.run(["systemd-tmpfiles", f"--root={installed}", "--create", "etcdseal.conf"],
+                   check=True, capture_output=True)
+    uid = int([line for line in (installed / "etc/passwd").read_text().splitlines()
+               if line.startswith("etcdseal:")][0].split(":")[2])
+    store = (installed / "var/lib/etcdseal").stat()
+    assert (store.st_uid, store.st_mode & 0o777) == (uid, 0o700)
+    run = (installed / "run/etcdseal").stat()
+    assert run.st_mode & 0o022 == 0
