@@ -51,9 +51,10 @@ enum kerr file_dir_open(const char *path, struct file_dir *ret, struct kerrinfo 
     }
     struct stat st;
     if (fd < 0 && errno == EACCES && lstat(path, &st) == 0) {
-        return kerr_set(e, KERR_DENIED,
-                        "folder %s belongs to uid %u and has mode %04o: run as its owner or as root",
-                        path, st.st_uid, st.st_mode & 07777);
+        return kerr_set(
+            e, KERR_DENIED,
+            "folder %s belongs to uid %u and has mode %04o: run as its owner or as root", path,
+            st.st_uid, st.st_mode & 07777);
     }
     if (fd < 0) {
         return kerr_errno(e, errno, "cannot open folder %s", path);
@@ -72,12 +73,27 @@ enum kerr file_dir_open(const char *path, struct file_dir *ret, struct kerrinfo 
     return KERR_OK;
 }
 
+static enum kerr sync_parent(const char *path, struct kerrinfo *e)
+{
+    AUTO_TEXT folder = NULL;
+    AUTO_TEXT name = NULL;
+    enum kerr k = file_split(path, &folder, &name, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    AUTO_FD fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd >= 0 && fsync(fd) == 0 ? KERR_OK
+                                     : kerr_errno(e, errno, "cannot sync folder %s", folder);
+}
+
 enum kerr file_dir_make(const char *path, struct file_dir *ret, struct kerrinfo *e)
 {
-    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-        return kerr_errno(e, errno, "cannot make folder %s", path);
+    if (mkdir(path, 0700) == 0) {
+        enum kerr k = sync_parent(path, e);
+        return k == KERR_OK ? file_dir_open(path, ret, e) : k;
     }
-    return file_dir_open(path, ret, e);
+    return errno == EEXIST ? file_dir_open(path, ret, e)
+                           : kerr_errno(e, errno, "cannot make folder %s", path);
 }
 
 enum kerr file_dir_check_private(const struct file_dir *dir, struct kerrinfo *e)
@@ -173,30 +189,54 @@ static enum kerr cannot_open(const struct file_dir *dir, const char *name, int e
                        : kerr_errno(e, err, "cannot open %s/%s", dir->path, name);
 }
 
-static enum kerr open_regular(const struct file_dir *dir, const char *name, unsigned flags,
-                              int *ret, size_t *ret_size, struct kerrinfo *e)
+/* Opening a device or a FIFO can have effects of its own, so what the name stands for is looked at
+ * first, and that very object is opened then. */
+static enum kerr open_checked(const struct file_dir *dir, const char *name, int *ret,
+                              struct stat *ret_stat, struct kerrinfo *e)
 {
-    /* O_NONBLOCK: a FIFO in the file's place must not hang the open. */
-    AUTO_FD fd = openat(dir_fd(dir), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 && errno == ELOOP) {
+    AUTO_FD there = openat(dir_fd(dir), name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (there < 0) {
+        return cannot_open(dir, name, errno, e);
+    }
+    if (fstat(there, ret_stat) != 0) {
+        return kerr_errno(e, errno, "cannot read the size of %s", name);
+    }
+    if (S_ISLNK(ret_stat->st_mode)) {
         return kerr_set(e, KERR_DENIED, "%s is a symbolic link; links are not followed", name);
     }
+    if (!S_ISREG(ret_stat->st_mode)) {
+        return kerr_set(e, KERR_INPUT, "%s is not a regular file", name);
+    }
+    char again[32];
+    (void)snprintf(again, sizeof again, "/proc/self/fd/%d", there);
+    int fd = open(again, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return cannot_open(dir, name, errno, e);
     }
+    *ret = fd;
+    return KERR_OK;
+}
+
+static enum kerr open_regular(const struct file_dir *dir, const char *name, unsigned flags,
+                              int *ret, struct stat *ret_stat, struct kerrinfo *e)
+{
+    AUTO_FD fd = -1;
     struct stat st;
-    if (fstat(fd, &st) != 0) {
-        return kerr_errno(e, errno, "cannot read the size of %s", name);
-    }
-    if (!S_ISREG(st.st_mode)) {
-        return kerr_set(e, KERR_INPUT, "%s is not a regular file", name);
+    enum kerr k = open_checked(dir, name, &fd, &st, e);
+    if (k != KERR_OK) {
+        return k;
     }
     if ((flags & FILE_READ_PRIVATE) != 0 && (st.st_mode & 077) != 0) {
         return kerr_set(e, KERR_DENIED,
                         "%s has mode %04o, others must have no access: chmod 0600 %s", name,
                         st.st_mode & 07777, name);
     }
-    *ret_size = (size_t)st.st_size;
+    if ((flags & FILE_READ_OWNED) != 0 && dir != NULL && st.st_uid != dir->uid) {
+        return kerr_set(e, KERR_DENIED,
+                        "%s belongs to uid %u and its folder to uid %u: chown %u %s/%s", name,
+                        st.st_uid, dir->uid, dir->uid, dir->path, name);
+    }
+    *ret_stat = st;
     *ret = fd;
     fd = -1;
     return KERR_OK;
@@ -233,11 +273,12 @@ enum kerr file_read(const struct file_dir *dir, const char *name, size_t max, un
                     struct buf *ret, struct kerrinfo *e)
 {
     AUTO_FD fd = -1;
-    size_t size = 0;
-    enum kerr k = open_regular(dir, name, flags, &fd, &size, e);
+    struct stat st;
+    enum kerr k = open_regular(dir, name, flags, &fd, &st, e);
     if (k != KERR_OK) {
         return k;
     }
+    size_t size = (size_t)st.st_size;
     if (size > max) {
         return too_large(name, max, e);
     }
@@ -283,9 +324,26 @@ enum kerr file_read_secret(const struct file_dir *dir, const char *name, size_t 
                            struct secret **ret, struct kerrinfo *e)
 {
     AUTO_FD fd = -1;
-    size_t size = 0;
-    enum kerr k = open_regular(dir, name, flags, &fd, &size, e);
+    struct stat st;
+    enum kerr k = open_regular(dir, name, flags, &fd, &st, e);
     return k == KERR_OK ? file_read_fd_secret(fd, name, max, ret, e) : k;
+}
+
+enum kerr file_read_key(const char *path, uid_t owner, size_t max, struct secret **ret,
+                        struct kerrinfo *e)
+{
+    AUTO_FD fd = -1;
+    struct stat st;
+    enum kerr k = open_regular(NULL, path, FILE_READ_PRIVATE, &fd, &st, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    if (st.st_uid != 0 && st.st_uid != geteuid() && st.st_uid != owner) {
+        return kerr_set(e, KERR_DENIED,
+                        "%s belongs to uid %u, who therefore knows it: expected uid %u or root",
+                        path, st.st_uid, owner);
+    }
+    return file_read_fd_secret(fd, path, max, ret, e);
 }
 
 enum kerr file_exists(const struct file_dir *dir, const char *name, bool *ret, struct kerrinfo *e)
@@ -376,7 +434,8 @@ static enum kerr put_in_place(const struct file_replace *r, const char *temp, st
         return kerr_errno(e, errno, "cannot put %s in place in %s", r->name, r->dir->path);
     }
     if (fsync(fd) != 0) {
-        return kerr_errno(e, errno, "cannot sync folder %s", r->dir->path);
+        return kerr_errno(e, errno, "%s is in place, but the folder %s cannot be synced", r->name,
+                          r->dir->path);
     }
     return KERR_OK;
 }
@@ -385,7 +444,8 @@ enum kerr file_replace(const struct file_replace *r, struct kerrinfo *e)
 {
     char temp[NAME_MAX + 1];
     int len = snprintf(temp, sizeof temp, ".%s.tmp", r->name);
-    if (len < 0 || (size_t)len >= sizeof temp) {
+    size_t prev_len = r->prev == NULL ? 0 : strlen(r->prev) + strlen(".tmp");
+    if (len < 0 || (size_t)len >= sizeof temp || prev_len >= sizeof temp) {
         return kerr_set(e, KERR_LIMIT, "file name %s is too long", r->name);
     }
     enum kerr k = write_temp(r, temp, e);
@@ -443,6 +503,14 @@ enum kerr file_remove(const struct file_dir *dir, const char *name, struct kerri
         return kerr_errno(e, errno, "cannot sync folder %s", dir->path);
     }
     return KERR_OK;
+}
+
+enum kerr file_remove_kept(const struct file_dir *dir, const char *prev, struct kerrinfo *e)
+{
+    char temp[NAME_MAX + 1];
+    (void)snprintf(temp, sizeof temp, "%s.tmp", prev);
+    enum kerr k = file_remove(dir, temp, e);
+    return k == KERR_OK ? file_remove(dir, prev, e) : k;
 }
 
 enum kerr file_lock(const struct file_dir *dir, const char *name, unsigned wait_ms, int *ret,

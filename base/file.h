@@ -58,6 +58,7 @@ void file_identity_restore(struct file_identity *id); /* aborts if the kernel re
 enum file_read_flags {
     FILE_READ_ANY = 0,
     FILE_READ_PRIVATE = 1 << 0, /* refuse group or other permission bits: DENIED with the cure */
+    FILE_READ_OWNED = 1 << 1,   /* refuse an owner other than the folder's: DENIED with the cure */
 };
 
 /* Reads a whole regular file of at most `max` bytes (LIMIT beyond). NOTFOUND, DENIED for a link,
@@ -68,6 +69,10 @@ enum kerr file_read(const struct file_dir *dir, const char *name, size_t max, un
 /* The same into locked memory; an empty file is INPUT. */
 enum kerr file_read_secret(const struct file_dir *dir, const char *name, size_t max, unsigned flags,
                            struct secret **ret, struct kerrinfo *e) MUST_CHECK;
+/* A file whose content opens something: private, and owned by root, the effective user or `owner`,
+ * since whoever owns it knows it. DENIED otherwise. */
+enum kerr file_read_key(const char *path, uid_t owner, size_t max, struct secret **ret,
+                        struct kerrinfo *e) MUST_CHECK;
 /* Reads an open descriptor to its end into locked memory (a pipe for passphrase:fd=N). */
 enum kerr file_read_fd_secret(int fd, const char *what, size_t max, struct secret **ret,
                               struct kerrinfo *e) MUST_CHECK;
@@ -92,7 +97,8 @@ struct file_replace {
  * in the same folder (0600 from birth) → write → fsync → read back, compare, verify → link the
  * current file as <prev>.tmp and rename that over <prev> → rename over the name → fsync the folder.
  * A leftover temporary file of an earlier crash is removed. The caller holds the lock. On failure
- * the name is untouched. */
+ * the name is untouched, but for one case: when only the last step, syncing the folder, fails, the
+ * new file is in place already and the error says so. */
 enum kerr file_replace(const struct file_replace *r, struct kerrinfo *e) MUST_CHECK;
 
 /* Makes a file that must not exist (EXISTS), 0600 from birth, given to `uid` and `gid` (only root
@@ -102,6 +108,11 @@ enum kerr file_create(const char *path, struct bytes data, uid_t uid, gid_t gid,
 
 /* Removes a file and syncs the folder; absent is fine. */
 enum kerr file_remove(const struct file_dir *dir, const char *name, struct kerrinfo *e) MUST_CHECK;
+
+/* Removes a file that file_replace keeps as `prev`, and what a crash may have left of keeping it.
+ */
+enum kerr file_remove_kept(const struct file_dir *dir, const char *prev,
+                           struct kerrinfo *e) MUST_CHECK;
 
 /* Takes an exclusive lock on a file of its own (made 0600 when absent, never removed), waiting up
  * to `wait_ms`. BUSY. Closing the descriptor releases it. */

@@ -13,6 +13,11 @@
 
 /* Longest value shown, escaped; longer ones end in dots. */
 #define VALUE_MAX 640
+/* Room kept for the end of a line. */
+#define TAIL_MAX 16
+
+/* How a line ends, by its form and by whether values had to be left out. */
+static const char *const tails[2][2] = {{"\n", " cut=1\n"}, {"}\n", ",\"cut\":1}\n"}};
 
 struct level_row {
     const char *name;
@@ -56,34 +61,32 @@ struct log_kv log_u64(const char *key, uint64_t value)
 static void json_escape(const char *text, char *to, size_t size)
 {
     size_t at = 0;
-    for (const unsigned char *p = (const unsigned char *)text; *p != 0 && at + 7 < size; p++) {
+    const unsigned char *p = (const unsigned char *)text;
+    /* Room for one more character, the dots and the terminator. */
+    for (; *p != 0 && at + 10 <= size; p++) {
         bool is_plain = *p >= 0x20 && *p < 0x7f && *p != '"' && *p != '\\';
-        (void)snprintf(to + at, size - at, is_plain ? "%c" : "\\u%04x", *p);
-        at += is_plain ? 1 : 6;
+        at += (size_t)snprintf(to + at, size - at, is_plain ? "%c" : "\\u%04x", *p);
     }
-    to[at] = 0;
+    (void)snprintf(to + at, size - at, "%s", *p == 0 ? "" : "...");
 }
 
-static void put_value(struct buf *line, const struct log_kv *kv, bool is_json)
+static enum kerr put_value(struct buf *line, const struct log_kv *kv, bool is_json)
 {
-    if (*kv->key == 0) {
-        return;
-    }
     char shown[VALUE_MAX];
-    /* A line over the maximum loses its last values; log_event_at marks it. */
-    enum kerr k;
-    if (kv->text == NULL) {
-        k = buf_printf(line, NULL, is_json ? ",\"%s\":%llu" : " %s=%llu", kv->key,
-                       (unsigned long long)kv->number);
-    } else if (is_json) {
-        json_escape(kv->text, shown, sizeof shown);
-        k = buf_printf(line, NULL, ",\"%s\":\"%s\"", kv->key, shown);
-    } else {
-        text_escape(bytes_of_text(kv->text), shown, sizeof shown);
-        bool is_word = *shown != 0 && strpbrk(shown, " =\\") == NULL;
-        k = buf_printf(line, NULL, is_word ? " %s=%s" : " %s=\"%s\"", kv->key, shown);
+    if (*kv->key == 0) {
+        return KERR_OK;
     }
-    (void)k;
+    if (kv->text == NULL) {
+        return buf_printf(line, NULL, is_json ? ",\"%s\":%llu" : " %s=%llu", kv->key,
+                          (unsigned long long)kv->number);
+    }
+    if (is_json) {
+        json_escape(kv->text, shown, sizeof shown);
+        return buf_printf(line, NULL, ",\"%s\":\"%s\"", kv->key, shown);
+    }
+    text_escape(bytes_of_text(kv->text), shown, sizeof shown);
+    bool is_word = *shown != 0 && strpbrk(shown, " =\\") == NULL;
+    return buf_printf(line, NULL, is_word ? " %s=%s" : " %s=\"%s\"", kv->key, shown);
 }
 
 static enum kerr put_head(struct buf *line, enum log_level level, const char *event, bool is_json)
@@ -107,15 +110,16 @@ void log_event_at(enum log_level level, const char *event, const struct log_kv *
     }
     bool is_json = atomic_load(&log_form) == LOG_FORMAT_JSON;
     AUTO_BUF line;
-    buf_init(&line, LOG_LINE_MAX - 2); /* room for the end of the line */
+    buf_init(&line, LOG_LINE_MAX - TAIL_MAX);
     if (put_head(&line, level, event, is_json) != KERR_OK) {
         return;
     }
-    for (const struct log_kv *kv = values; kv->key != NULL; kv++) {
-        put_value(&line, kv, is_json);
+    bool is_cut = false;
+    for (const struct log_kv *kv = values; kv->key != NULL && !is_cut; kv++) {
+        is_cut = put_value(&line, kv, is_json) != KERR_OK;
     }
     line.max = LOG_LINE_MAX;
-    if (buf_put_text(&line, is_json ? "}\n" : "\n", NULL) != KERR_OK) {
+    if (buf_put_text(&line, tails[is_json][is_cut], NULL) != KERR_OK) {
         return;
     }
     /* A full or closed standard error must not stop the service. */

@@ -6,7 +6,8 @@
  * free-hand; strings are escaped. Never pass a secret. Events are fixed words ("key-change"), the
  * list stands in docs/log-events.md. The text form begins with a time unless standard error is the
  * journal (JOURNAL_STREAM is set), which stamps lines itself; there it begins with the syslog
- * priority "<N>". A line is one write of at most LOG_LINE_MAX bytes. Thread-safe after log_start.
+ * priority "<N>". A line is one write of at most LOG_LINE_MAX bytes; from the first value that does
+ * not fit on, values are left out and cut=1 stands at its end. Thread-safe after log_start.
  */
 #ifndef ETCDSEAL_BASE_LOG_H
 #define ETCDSEAL_BASE_LOG_H

@@ -24,7 +24,7 @@ static enum kerr spawn(const char *const *argv, int in, int out, pid_t *ret, str
     }
     if (err == 0) {
         /* The interface is older than const; the strings are not written to. */
-        err = posix_spawnp(ret, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, env);
+        err = posix_spawn(ret, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, env);
     }
     (void)posix_spawn_file_actions_destroy(&actions);
     return err == 0 ? KERR_OK : kerr_errno(e, err, "cannot start %s", argv[0]);
@@ -77,13 +77,15 @@ enum kerr proc_run(const char *const *argv, struct bytes input, struct secret **
     enum kerr read_code =
         file_read_fd_secret(out_read, argv[0], PROC_OUTPUT_MAX, &got, &read_error);
     file_close_at(&out_read);
-    k = collect(pid, argv[0], e);
-    if (k != KERR_OK) {
-        return k;
-    }
-    /* INPUT is "printed nothing", which is for the caller to judge. */
+    struct kerrinfo end_error = {0};
+    k = collect(pid, argv[0], &end_error);
+    /* INPUT is "printed nothing", which is for the caller to judge. Any other failure to read comes
+     * first: it is why the program was cut off. */
     if (read_code != KERR_OK && read_code != KERR_INPUT) {
         return kerr_set(e, read_code, "%s", read_error.text);
+    }
+    if (k != KERR_OK) {
+        return kerr_set(e, k, "%s", end_error.text);
     }
     *ret = secret_take(&got);
     return KERR_OK;

@@ -13,10 +13,10 @@
 /* Output over this is LIMIT. */
 #define PROC_OUTPUT_MAX 65536
 
-/* argv[0] is looked up in /usr/bin:/bin:/usr/sbin:/sbin; argv ends with NULL. `input` (at most 64
- * KiB, the size of a pipe) is written to its standard input. *ret is NULL when it printed nothing.
- * NOTFOUND when there is no such program, IO with its exit status when it fails; its standard error
- * is ours. */
+/* argv[0] is an absolute path, so that the caller's PATH decides nothing; argv ends with NULL.
+ * `input` (at most 64 KiB, the size of a pipe) is written to its standard input. *ret is NULL when
+ * it printed nothing. NOTFOUND when there is no such program, IO with its exit status when it
+ * fails; its standard error is ours. */
 enum kerr proc_run(const char *const *argv, struct bytes input, struct secret **ret,
                    struct kerrinfo *e) MUST_CHECK;
 

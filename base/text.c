@@ -208,23 +208,30 @@ bool text_is_utf8(struct bytes text)
     return true;
 }
 
+static bool is_plain(uint8_t c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 void text_escape(struct bytes text, char *to, size_t to_size)
 {
-    size_t at = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = text.ptr[i];
-        bool is_plain = c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-        size_t need = is_plain ? 1 : 4;
-        /* Keep room for the dots and the terminator unless this is the last character. */
-        size_t tail = i + 1 < text.len ? 4 : 1;
-        if (at + need + tail > to_size) {
-            (void)snprintf(to + at, to_size - at, "...");
-            return;
-        }
-        (void)snprintf(to + at, to_size - at, is_plain ? "%c" : "\\x%02x", c);
-        at += need;
+    if (to_size == 0) {
+        return;
     }
-    to[at] = 0;
+    size_t total = 1;
+    for (size_t i = 0; i < text.len; i++) {
+        total += is_plain(text.ptr[i]) ? 1 : 4;
+    }
+    /* What does not fit ends where three dots and the terminator still do. */
+    size_t dots = to_size < 4 ? 0 : to_size - 4;
+    size_t end = total <= to_size ? to_size - 1 : dots;
+    size_t at = 0;
+    size_t i = 0;
+    for (; i < text.len && at + (is_plain(text.ptr[i]) ? 1 : 4) <= end; i++) {
+        uint8_t c = text.ptr[i];
+        at += (size_t)snprintf(to + at, to_size - at, is_plain(c) ? "%c" : "\\x%02x", c);
+    }
+    (void)snprintf(to + at, to_size - at, "%s", i < text.len ? "..." : "");
 }
 
 static size_t least(size_t a, size_t b)

@@ -37,8 +37,8 @@ enum kerr text_to_mode(const char *text, const char *what, uint32_t *ret,
 
 /* True if `text` is valid UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool text_is_utf8(struct bytes text);
-/* Copies what is safe to show: printable ASCII; all else, quotes and backslashes as \xNN; cut with
- * "…" (three dots) at `to_size`. */
+/* Copies what is safe to show: printable ASCII; all else, quotes and backslashes as \xNN; what does
+ * not fit into `to_size` bytes (with the terminator) ends in three dots. */
 void text_escape(struct bytes text, char *to, size_t to_size);
 
 /* The nearest of several valid words to a mistyped one. Starts all zero; call text_nearest_try with

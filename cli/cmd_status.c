@@ -62,8 +62,8 @@ static enum kerr put_reload(struct buf *to, const struct daemon_view *v, struct 
                    *v->reload_message == 0 ? "" : ": ", v->reload_message);
     enum kerr k = put_time(to, "last reload", v->reload_at_s, line, e);
     for (size_t i = 0; i < json_count(v->restart_needed) && k == KERR_OK; i++) {
-        const char *name = "?";
-        (void)json_as_text(json_at(v->restart_needed, i, NULL), &name);
+        const char *name = "";
+        (void)json_as_text(json_at(v->restart_needed, i, NULL), &name); /* checked on reading */
         k = put_line(to, i == 0 ? "restart for" : "", name, e);
     }
     return k;

@@ -36,6 +36,24 @@ static bool to_text(const struct json_value *v, const char **ret)
     return json_as_text(v, ret);
 }
 
+/* Each row, so that none is overlooked later because it cannot be read. */
+static bool check_lists(const struct daemon_view *v)
+{
+    struct daemon_key key;
+    const char *name = NULL;
+    bool is_good =
+        json_kind(v->keys) == JSON_IS_ARRAY && json_kind(v->restart_needed) == JSON_IS_ARRAY;
+    size_t keys = json_count(v->keys);
+    for (size_t i = 0; i < keys && is_good; i++) {
+        is_good = daemon_key_at(v, i, &key);
+    }
+    size_t names = json_count(v->restart_needed);
+    for (size_t i = 0; i < names && is_good; i++) {
+        is_good = json_as_text(json_at(v->restart_needed, i, NULL), &name);
+    }
+    return is_good;
+}
+
 static bool read_view(const struct json_value *root, struct daemon_view *v)
 {
     const struct json_value *p = json_member(root, "provider");
@@ -52,11 +70,9 @@ static bool read_view(const struct json_value *root, struct daemon_view *v)
            to_text(json_member(p, "current_key_id"), &v->current_key_id) &&
            to_text(json_member(p, "current_key_id_hash"), &v->current_key_id_hash) &&
            to_text(json_member(p, "opened_by"), &v->opened_by) &&
-           json_kind(v->keys) == JSON_IS_ARRAY &&
            json_as_bool(json_member(reload, "ok"), &v->is_reload_ok) &&
            to_time(json_member(reload, "at"), &v->reload_at_s) &&
-           to_text(json_member(reload, "message"), &v->reload_message) &&
-           json_kind(v->restart_needed) == JSON_IS_ARRAY;
+           to_text(json_member(reload, "message"), &v->reload_message) && check_lists(v);
 }
 
 enum kerr daemon_parse(struct bytes answer, const char *socket, struct daemon_view *ret,

@@ -47,7 +47,7 @@ enum kerr daemon_parse(struct bytes answer, const char *socket, struct daemon_vi
 void daemon_done(struct daemon_view *v); /* all zero is fine */
 #define AUTO_DAEMON AUTO(daemon_done) struct daemon_view
 
-/* Key i of the list; false beyond its end or when that row is not one. */
+/* Key i of the list; false beyond its end. */
 bool daemon_key_at(const struct daemon_view *v, size_t i, struct daemon_key *ret);
 bool daemon_key_find(const struct daemon_view *v, const char *id, struct daemon_key *ret);
 

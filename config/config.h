@@ -107,8 +107,8 @@ void config_free_at(struct config **c);
  * same values. */
 enum kerr config_print(const struct config *c, struct buf *ret, struct kerrinfo *e) MUST_CHECK;
 
-/* Names of keys that differ and need a restart (socket.*, provider, kms_version, metrics.listen,
- * keystore.path, memory_lock), comma-separated; "" when none. */
+/* Names of keys that differ and need a restart (RESTART in config.def), separated by ", "; "" when
+ * none. */
 enum kerr config_restart_needed(const struct config *running, const struct config *fresh,
                                 struct buf *ret, struct kerrinfo *e) MUST_CHECK;
 

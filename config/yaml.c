@@ -290,27 +290,55 @@ static bool is_skipped(const struct build *b)
     return skip != NULL && key != NULL && strcmp(key, skip) == 0;
 }
 
+/*
+ * The text of a scalar. What stands in the file as it is is taken from there, which keeps libfyaml
+ * from copying it; only escapes are left to the library. Version 0.7 reads folded lines and rows of
+ * '' in single quotes wrongly and leaks memory on the latter, so neither is allowed.
+ */
+static enum kerr scalar_text(struct build *b, struct fy_token *token, struct bytes *ret,
+                             struct kerrinfo *e)
+{
+    const struct fy_mark *start = fy_token_start_mark(token);
+    const struct fy_mark *end = fy_token_end_mark(token);
+    struct bytes all = b->doc->source.text;
+    *ret = bytes_of(NULL, 0);
+    if (token == NULL || start == NULL || end == NULL) {
+        return KERR_OK; /* nothing stands there */
+    }
+    enum fy_scalar_style style = fy_token_scalar_style(token);
+    if (style == FYSS_LITERAL || style == FYSS_FOLDED || start->line != end->line) {
+        return refuse(b->doc, b->place, e, "a text over several lines; write it in one");
+    }
+    if (start->input_pos > end->input_pos || end->input_pos > all.len) {
+        return kerr_set(e, KERR_BUG, "libfyaml names a place outside of the text");
+    }
+    struct bytes raw = bytes_of(all.ptr + start->input_pos, end->input_pos - start->input_pos);
+    if (style == FYSS_SINGLE_QUOTED && memmem(raw.ptr, raw.len, "''''", 4) != NULL) {
+        return refuse(b->doc, b->place, e, "'' twice in a row; use double quotes around the text");
+    }
+    int escape = style == FYSS_SINGLE_QUOTED ? '\'' : '\\';
+    if (style == FYSS_PLAIN || raw.len == 0 || memchr(raw.ptr, escape, raw.len) == NULL) {
+        *ret = raw;
+        return KERR_OK;
+    }
+    const char *text = fy_token_get_text(token, &ret->len);
+    ret->ptr = (const uint8_t *)text;
+    return text == NULL ? kerr_set(e, KERR_NOMEM, "no memory for a value") : KERR_OK;
+}
+
 static enum kerr take_scalar(struct build *b, struct fy_event *event, struct kerrinfo *e)
 {
-    enum kerr k = check_marks(b, event->scalar.anchor, event->scalar.tag, e);
-    if (k != KERR_OK) {
-        return k;
-    }
-    enum fy_scalar_style style = fy_token_scalar_style(event->scalar.value);
-    bool is_plain = style == FYSS_PLAIN;
-    struct bytes text = bytes_of(NULL, 0);
-    if (!is_skipped(b)) {
-        size_t len = 0;
-        const char *ptr = fy_token_get_text(event->scalar.value, &len);
-        if (ptr == NULL && event->scalar.value != NULL) {
-            return kerr_set(e, KERR_NOMEM, "no memory for a value");
-        }
-        text = bytes_of(ptr, len);
-    }
-    if (waits_for_key(b)) {
-        return take_key(b, text, is_plain, e);
-    }
+    bool is_key = waits_for_key(b);
     bool is_kept = !is_skipped(b);
+    bool is_plain = fy_token_scalar_style(event->scalar.value) == FYSS_PLAIN;
+    struct bytes text = bytes_of(NULL, 0);
+    enum kerr k = check_marks(b, event->scalar.anchor, event->scalar.tag, e);
+    if (k == KERR_OK && is_kept) {
+        k = scalar_text(b, event->scalar.value, &text, e);
+    }
+    if (k != KERR_OK || is_key) {
+        return k == KERR_OK ? take_key(b, text, is_plain, e) : k;
+    }
     struct yaml_node *node = NULL;
     k = add_node(b, YAML_SCALAR, &node, e);
     if (k == KERR_OK && is_kept) {

@@ -5,8 +5,8 @@
  *
  * Hostile text is refused before libfyaml sees it (size, NUL, other control characters, bytes that
  * are not UTF-8) or at its events, before a tree exists: anchors, aliases, tags, merge keys,
- * directives, a second document, keys that are not words, repeated keys, and more than the limits
- * below. Positions are 1-based lines and columns (characters).
+ * directives, a second document, texts over several lines, keys that are not words, repeated keys,
+ * and more than the limits below. Positions are 1-based lines and columns (characters).
  *
  * Messages begin with "NAME:LINE:COLUMN: ". With `is_secret` they never hold a piece of the text.
  *

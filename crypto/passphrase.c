@@ -5,7 +5,7 @@
 
 const struct passphrase_cost passphrase_cost_default = {3, 256 * 1024};
 const struct passphrase_cost passphrase_cost_min = {1, 64 * 1024};
-const struct passphrase_cost passphrase_cost_max = {10, 4096 * 1024};
+const struct passphrase_cost passphrase_cost_max = {10, 1024 * 1024};
 
 enum kerr passphrase_cost_check(struct passphrase_cost cost, struct kerrinfo *e)
 {

@@ -23,7 +23,7 @@ struct passphrase_cost {
 extern const struct passphrase_cost passphrase_cost_default;
 /* RFC 9106's second choice in memory, one pass: 64 MiB. */
 extern const struct passphrase_cost passphrase_cost_min;
-/* 10 passes over 4 GiB. */
+/* 10 passes over 1 GiB: a planted file must not exhaust a control-plane node. */
 extern const struct passphrase_cost passphrase_cost_max;
 
 enum kerr passphrase_cost_check(struct passphrase_cost cost, struct kerrinfo *e) MUST_CHECK;

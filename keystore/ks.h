@@ -49,6 +49,9 @@ void ks_close_at(struct ks **ks);
 const struct ks_model *ks_model(const struct ks *ks);
 const uint8_t *ks_file_hash(const struct ks *ks); /* HASH_BYTES */
 const struct ks_slot *ks_opened_by(const struct ks *ks);
+/* Whether this node's accepted record can be read with the slot, so that the slot could open the
+ * keystore here; a slot for which it can't needs a ks_test_slot. */
+bool ks_accepts_slot(const struct ks *ks, const struct ks_slot *slot);
 /* Whether the file still has the bytes that were opened. */
 enum kerr ks_is_current(const struct ks_place *place, const struct ks *ks, bool *ret,
                         struct kerrinfo *e) MUST_CHECK;
@@ -80,9 +83,11 @@ enum kerr ks_run_command(const struct ks_place *place, enum ks_command command,
                          const uint8_t id[KS_ID_BYTES], const struct ks_command_args *args,
                          bool *ret_destroyed, struct kerrinfo *e) MUST_CHECK;
 
-/* Slots. Adding writes PATH.unseal too. Removing makes the root key anew; it refuses (DENIED) the
- * slot that opened the keystore, the last one, and any removal that would leave only slots that
- * were never seen to open. Testing opens the slot by its seal and records the time. */
+/* Slots. Adding writes PATH.unseal too. Removing makes the root key and the node's accept key anew;
+ * other slots whose seals do not open at that moment must be tested before they can open it here
+ * again (ks_accepts_slot). It refuses (DENIED) the slot that opened the keystore, the last one, and
+ * any removal that would leave only slots that were never seen to open. Testing opens the slot by
+ * its seal and records the time. */
 enum kerr ks_add_slot(const struct ks_place *place, const struct ks_new_slot *slot,
                       struct kerrinfo *e) MUST_CHECK;
 enum kerr ks_remove_slot(const struct ks_place *place, const char *name,
@@ -104,11 +109,17 @@ struct ks_restore {
     const uint8_t (*lose)[KS_ID_BYTES]; /* keys that the present keystore has and the file has not,
                                            which the operator gives up by name */
     size_t lose_count;
+    bool lose_slots; /* the same for slots of this node that the file has not */
 };
 
-/* Puts a backup in place as a new generation above all that this node accepted. Keys that were
- * destroyed since stay destroyed. UNTRUSTED when the file is not vouched for; DENIED, naming them,
- * when keys would be lost that are not in `lose`. */
+/* Puts a backup in place as a new generation above all that this node accepted, under a new root
+ * key. What happened since is not undone: keys that were destroyed stay destroyed, disabled ones
+ * disabled, slots that were removed stay removed; and no key becomes primary again that had stopped
+ * being so, so that no key id comes back (the primary of the present keystore if the file has it,
+ * else a new one). UNTRUSTED when the file is not vouched for; DENIED, naming them, when keys or
+ * slots would be lost that were not given up. A present file that does not open is kept as
+ * PATH.damaged, and PATH.prev is then left alone. A running daemon must be stopped first when keys
+ * are given up: it refuses a keystore without them. */
 enum kerr ks_restore(const struct ks_place *place, const struct ks_restore *r,
                      uint64_t *ret_generation, struct kerrinfo *e) MUST_CHECK;
 

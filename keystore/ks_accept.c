@@ -6,16 +6,20 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "keystore/ks_state.h"
 
 static const uint8_t magic[8] = {0x89, 'E', 'T', 'C', 'D', 'K', 'A', '\n'};
 #define ACCEPTED_VERSION 1
-#define RECORD_MAX       (64U << 10)
+
+static const char label_copy[] = "etcdseal/v1/accepted/copy";
+static const char label_record[] = "etcdseal/v1/accepted/record";
+static const char label_key[] = "etcdseal/v1/accepted/key";
 
 static const char cure[] =
     "if you know that this keystore is the right one, accept it with 'etcdseal keystore restore "
     "--fingerprint SHA256 FILE'";
 
-enum kerr ks_accepted_new(struct ks_accepted **ret, struct kerrinfo *e)
+static enum kerr accepted_alloc(struct ks_accepted **ret, struct kerrinfo *e)
 {
     struct ks_accepted *a = calloc(1, sizeof *a);
     if (a != NULL) {
@@ -29,9 +33,24 @@ enum kerr ks_accepted_new(struct ks_accepted **ret, struct kerrinfo *e)
     return KERR_OK;
 }
 
+enum kerr ks_accepted_new(struct ks_accepted **ret, struct kerrinfo *e)
+{
+    AUTO_ACCEPTED a = NULL;
+    enum kerr k = accepted_alloc(&a, e);
+    if (k == KERR_OK) {
+        k = secret_random(KS_ACCEPT_KEY_BYTES, &a->key, e);
+    }
+    if (k == KERR_OK) {
+        *ret = a;
+        a = NULL;
+    }
+    return k;
+}
+
 void ks_accepted_free(struct ks_accepted *a)
 {
     if (a != NULL) {
+        secret_free(a->key);
         free(a->keys);
         free(a);
     }
@@ -43,30 +62,97 @@ void ks_accepted_free_at(struct ks_accepted **a)
     *a = NULL;
 }
 
-static void commit_key(const struct ks_key *key, const struct ks_slot_keys *keys,
-                       uint8_t to[KS_COMMITMENT_BYTES])
+enum kerr ks_accepted_clone(const struct ks_accepted *a, struct ks_accepted **ret,
+                            struct kerrinfo *e)
 {
-    static const char label[] = "etcdseal/v1/accepted/key";
-    struct bytes parts[] = {bytes_of_text(label), BYTES_OF(key->id), bytes_of(&key->suite, 1),
-                            secret_view(key->material)};
-    uint8_t mac[HASH_BYTES];
-    hash_hmac(secret_view(keys->accept), parts, ARRAY_LEN(parts), mac);
-    memcpy(to, mac, KS_COMMITMENT_BYTES);
-}
-
-enum kerr ks_accepted_of(const struct ks_model *m, const uint8_t file_hash[HASH_BYTES],
-                         const struct ks_slot_keys *keys, struct ks_accepted **ret,
-                         struct kerrinfo *e)
-{
-    AUTO_ACCEPTED a = NULL;
-    enum kerr k = ks_accepted_new(&a, e);
+    AUTO_ACCEPTED out = NULL;
+    AUTO_SECRET key = NULL;
+    enum kerr k = accepted_alloc(&out, e);
+    if (k == KERR_OK) {
+        k = secret_from_bytes(secret_view(a->key), &key, e);
+    }
     if (k != KERR_OK) {
         return k;
     }
-    memcpy(a->slot, keys->slot, KS_ID_BYTES);
-    memcpy(a->store_id, m->store_id, KS_ID_BYTES);
-    a->generation = m->generation;
-    memcpy(a->hash, file_hash, HASH_BYTES);
+    struct ks_accepted_key *keys = out->keys;
+    *out = *a;
+    out->key = secret_take(&key);
+    out->copy_count = 0;
+    out->keys = keys;
+    memcpy(keys, a->keys, KS_KEYS_MAX * sizeof *keys);
+    *ret = out;
+    out = NULL;
+    return KERR_OK;
+}
+
+bool ks_accepted_has_slot(const struct ks_accepted *a, const uint8_t slot[KS_ID_BYTES])
+{
+    for (size_t i = 0; i < a->copy_count; i++) {
+        if (memcmp(a->copies[i].slot, slot, KS_ID_BYTES) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct bytes copy_aad(const uint8_t slot[KS_ID_BYTES], uint8_t to[static 64])
+{
+    struct writer w = writer_on(to, 64);
+    write_raw(&w, bytes_of_text(label_copy));
+    write_raw(&w, bytes_of(slot, KS_ID_BYTES));
+    return writer_view(&w);
+}
+
+enum kerr ks_accepted_add_slot(struct ks_accepted *a, const struct ks_slot_keys *keys,
+                               struct kerrinfo *e)
+{
+    struct ks_accept_copy copy;
+    uint8_t aad[64];
+    memcpy(copy.slot, keys->slot, KS_ID_BYTES);
+    random_fill(copy.sealed, AEAD_XAES_NONCE);
+    enum kerr k =
+        aead_xaes_seal(secret_view(keys->accept).ptr, copy.sealed, copy_aad(copy.slot, aad),
+                       secret_view(a->key), copy.sealed + AEAD_XAES_NONCE, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    for (size_t i = 0; i < a->copy_count; i++) {
+        if (memcmp(a->copies[i].slot, copy.slot, KS_ID_BYTES) == 0) {
+            a->copies[i] = copy;
+            return KERR_OK;
+        }
+    }
+    if (a->copy_count == KS_SLOTS_MAX) {
+        return kerr_set(e, KERR_LIMIT, "keystore.accepted has %d slots already", KS_SLOTS_MAX);
+    }
+    a->copies[a->copy_count++] = copy;
+    return KERR_OK;
+}
+
+static void commit_key(const struct ks_key *key, const struct secret *accept_key,
+                       uint8_t to[KS_COMMITMENT_BYTES])
+{
+    struct bytes parts[] = {bytes_of_text(label_key), BYTES_OF(key->id), bytes_of(&key->suite, 1),
+                            secret_view(key->material)};
+    uint8_t mac[HASH_BYTES];
+    hash_hmac(secret_view(accept_key), parts, ARRAY_LEN(parts), mac);
+    memcpy(to, mac, KS_COMMITMENT_BYTES);
+}
+
+static uint8_t flags_of(const struct ks_key *key)
+{
+    static const uint8_t by_state[KS_STATE_COUNT] = {
+        [KS_PRIMARY] = KS_ACCEPTED_PRIMARY,
+        [KS_DISABLED] = KS_ACCEPTED_DISABLED,
+        [KS_DESTROY_SCHEDULED] = KS_ACCEPTED_DISABLED,
+        [KS_DESTROYED] = KS_ACCEPTED_DESTROYED,
+    };
+    uint8_t flags = by_state[ks_state(key)];
+    return key->compromised_at_s == 0 ? flags : (uint8_t)(flags | KS_ACCEPTED_COMPROMISED);
+}
+
+static void take_slots(struct ks_accepted *a, const struct ks_model *m)
+{
     for (size_t i = 0; i < m->slot_count; i++) {
         const struct ks_slot *s = &m->slots[i];
         struct ks_accepted_slot *to = &a->roster[i];
@@ -76,29 +162,53 @@ enum kerr ks_accepted_of(const struct ks_model *m, const uint8_t file_hash[HASH_
         memcpy(to->sign_key, s->sign_key, PUBKEY_BYTES);
     }
     a->roster_count = m->slot_count;
+    size_t kept = 0;
+    for (size_t i = 0; i < a->copy_count; i++) {
+        if (ks_model_slot(m, a->copies[i].slot) != NULL) {
+            a->copies[kept++] = a->copies[i];
+        }
+    }
+    a->copy_count = kept;
+}
+
+void ks_accepted_take(struct ks_accepted *a, const struct ks_model *m,
+                      const uint8_t file_hash[HASH_BYTES])
+{
+    memcpy(a->store_id, m->store_id, KS_ID_BYTES);
+    a->generation = m->generation;
+    memcpy(a->hash, file_hash, HASH_BYTES);
+    take_slots(a, m);
     for (size_t i = 0; i < m->key_count; i++) {
-        memcpy(a->keys[i].id, m->keys[i].id, KS_ID_BYTES);
-        a->keys[i].is_destroyed = m->keys[i].material == NULL;
-        if (!a->keys[i].is_destroyed) {
-            commit_key(&m->keys[i], keys, a->keys[i].commitment);
+        struct ks_accepted_key *to = &a->keys[i];
+        *to = (struct ks_accepted_key){.flags = flags_of(&m->keys[i])};
+        memcpy(to->id, m->keys[i].id, KS_ID_BYTES);
+        if (m->keys[i].material != NULL) {
+            commit_key(&m->keys[i], a->key, to->commitment);
         }
     }
     a->key_count = m->key_count;
-    *ret = a;
-    a = NULL;
-    return KERR_OK;
 }
 
-static void record_mac(const struct ks_slot_keys *keys, struct bytes body,
+const struct ks_accepted_key *ks_accepted_key(const struct ks_accepted *a,
+                                              const uint8_t id[KS_ID_BYTES])
+{
+    for (size_t i = 0; i < a->key_count; i++) {
+        if (memcmp(a->keys[i].id, id, KS_ID_BYTES) == 0) {
+            return &a->keys[i];
+        }
+    }
+    return NULL;
+}
+
+static void record_mac(const struct secret *accept_key, struct bytes body,
                        uint8_t to[static HASH_BYTES])
 {
-    struct bytes parts[] = {bytes_of_text("etcdseal/v1/accepted/record"), body};
-    hash_hmac(secret_view(keys->accept), parts, ARRAY_LEN(parts), to);
+    struct bytes parts[] = {bytes_of_text(label_record), body};
+    hash_hmac(secret_view(accept_key), parts, ARRAY_LEN(parts), to);
 }
 
 static void write_record(struct writer *w, const struct ks_accepted *a)
 {
-    write_raw(w, BYTES_OF(a->slot));
     write_raw(w, BYTES_OF(a->store_id));
     write_u64(w, a->generation);
     write_raw(w, BYTES_OF(a->hash));
@@ -112,7 +222,7 @@ static void write_record(struct writer *w, const struct ks_accepted *a)
     write_u16(w, (uint16_t)a->key_count);
     for (size_t i = 0; i < a->key_count; i++) {
         write_raw(w, BYTES_OF(a->keys[i].id));
-        write_u8(w, a->keys[i].is_destroyed ? 1 : 0);
+        write_u8(w, a->keys[i].flags);
         write_raw(w, BYTES_OF(a->keys[i].commitment));
     }
 }
@@ -120,7 +230,6 @@ static void write_record(struct writer *w, const struct ks_accepted *a)
 static enum kerr read_record(struct bytes body, struct ks_accepted *a, struct kerrinfo *e)
 {
     struct reader r = reader_on(body);
-    read_into(&r, a->slot, sizeof a->slot);
     read_into(&r, a->store_id, sizeof a->store_id);
     a->generation = read_u64(&r);
     read_into(&r, a->hash, sizeof a->hash);
@@ -141,145 +250,146 @@ static enum kerr read_record(struct bytes body, struct ks_accepted *a, struct ke
     }
     for (size_t i = 0; i < a->key_count; i++) {
         read_into(&r, a->keys[i].id, KS_ID_BYTES);
-        a->keys[i].is_destroyed = read_u8(&r) != 0;
+        a->keys[i].flags = read_u8(&r);
         read_into(&r, a->keys[i].commitment, KS_COMMITMENT_BYTES);
     }
     return r.failed || reader_left(&r) != 0
-               ? kerr_set(e, KERR_FORMAT, "keystore.accepted: a record is cut off")
+               ? kerr_set(e, KERR_FORMAT, "keystore.accepted: the record is cut off")
                : KERR_OK;
 }
 
-/* Walks the records: magic, u16 version, then (u32 length, body, MAC) until the end. */
-static bool start_walk(struct bytes file, struct reader *r)
+/* The parts of the file, nothing believed yet. */
+static bool read_copies(struct reader *r, struct ks_accepted *a)
 {
-    *r = reader_on(file);
     struct bytes head = read_raw(r, sizeof magic);
     uint16_t version = read_u16(r);
-    return !r->failed && bytes_equal(head, BYTES_OF(magic)) && version == ACCEPTED_VERSION;
-}
-
-static bool next_record(struct reader *r, struct bytes *ret_body, struct bytes *ret_mac)
-{
-    if (reader_left(r) == 0) {
+    size_t count = read_u16(r);
+    if (r->failed || !bytes_equal(head, BYTES_OF(magic)) || version != ACCEPTED_VERSION ||
+        count > KS_SLOTS_MAX) {
         return false;
     }
-    size_t len = read_u32(r);
-    *ret_body = read_raw(r, len);
-    *ret_mac = read_raw(r, HASH_BYTES);
-    return !r->failed && ret_body->len >= KS_ID_BYTES && ret_body->len <= RECORD_MAX;
-}
-
-enum kerr ks_accepted_find(struct bytes file, const struct ks_slot_keys *keys,
-                           struct ks_accepted **ret, struct kerrinfo *e)
-{
-    struct reader r;
-    if (!start_walk(file, &r)) {
-        return kerr_set(e, KERR_UNTRUSTED, "keystore.accepted is damaged; %s", cure);
-    }
-    struct bytes body;
-    struct bytes stored;
-    while (next_record(&r, &body, &stored)) {
-        if (memcmp(body.ptr, keys->slot, KS_ID_BYTES) != 0) {
-            continue;
-        }
-        uint8_t mac[HASH_BYTES];
-        record_mac(keys, body, mac);
-        if (!secret_equal_bytes(BYTES_OF(mac), stored)) {
-            return kerr_set(e, KERR_UNTRUSTED,
-                            "keystore.accepted was altered, or copied from another node; %s", cure);
-        }
-        AUTO_ACCEPTED a = NULL;
-        enum kerr k = ks_accepted_new(&a, e);
-        if (k == KERR_OK) {
-            k = read_record(body, a, e);
-        }
-        if (k == KERR_OK) {
-            *ret = a;
-            a = NULL;
-        }
-        return k;
-    }
-    return kerr_set(e, KERR_UNTRUSTED,
-                    "keystore.accepted has no record of the slot that opened the keystore: it was "
-                    "copied from another node, or cut; %s",
-                    cure);
-}
-
-static bool is_replaced(struct bytes body, const struct ks_accepted *const *records, size_t count)
-{
-    bool is_member = false;
     for (size_t i = 0; i < count; i++) {
-        if (memcmp(body.ptr, records[i]->slot, KS_ID_BYTES) == 0) {
-            return true;
+        read_into(r, a->copies[i].slot, KS_ID_BYTES);
+        read_into(r, a->copies[i].sealed, KS_ACCEPT_COPY_BYTES);
+    }
+    a->copy_count = count;
+    return !r->failed;
+}
+
+static enum kerr open_copy(struct ks_accepted *a, const struct ks_slot_keys *keys,
+                           struct kerrinfo *e)
+{
+    const struct ks_accept_copy *copy = NULL;
+    for (size_t i = 0; i < a->copy_count; i++) {
+        if (memcmp(a->copies[i].slot, keys->slot, KS_ID_BYTES) == 0) {
+            copy = &a->copies[i];
         }
     }
-    for (size_t i = 0; i < records[0]->roster_count; i++) {
-        is_member = is_member || memcmp(body.ptr, records[0]->roster[i].id, KS_ID_BYTES) == 0;
+    if (copy == NULL) {
+        return kerr_set(e, KERR_UNTRUSTED,
+                        "keystore.accepted knows nothing of the slot that opened the keystore: it "
+                        "was copied from another node, or the slot was left out when another one "
+                        "was removed; open it with another slot and run 'etcdseal seal test', or, "
+                        "%s",
+                        cure);
     }
-    return !is_member;
-}
-
-static enum kerr put_record(struct buf *out, struct bytes body, struct bytes mac,
-                            struct kerrinfo *e)
-{
-    uint8_t len[4];
-    struct writer w = writer_on(len, sizeof len);
-    write_u32(&w, (uint32_t)body.len);
-    enum kerr k = buf_put(out, BYTES_OF(len), e);
-    if (k == KERR_OK) {
-        k = buf_put(out, body, e);
-    }
-    return k == KERR_OK ? buf_put(out, mac, e) : k;
-}
-
-static enum kerr put_new(struct buf *out, const struct ks_accepted *a,
-                         const struct ks_slot_keys *keys, struct kerrinfo *e)
-{
-    AUTO_BUF raw;
-    buf_init(&raw, RECORD_MAX);
-    uint8_t *to;
-    uint8_t mac[HASH_BYTES];
-    enum kerr k = buf_extend(&raw, RECORD_MAX, &to, e);
+    uint8_t aad[64];
+    AUTO_SECRET key = NULL;
+    struct kerrinfo inner = {0};
+    enum kerr k = secret_new(KS_ACCEPT_KEY_BYTES, &key, e);
     if (k != KERR_OK) {
         return k;
     }
-    struct writer w = writer_on(to, RECORD_MAX);
-    write_record(&w, a);
-    if (w.failed) {
-        return kerr_set(e, KERR_BUG, "a record of what was accepted is too large");
+    k = aead_xaes_open(
+        secret_view(keys->accept).ptr, copy->sealed, copy_aad(copy->slot, aad),
+        bytes_of(copy->sealed + AEAD_XAES_NONCE, KS_ACCEPT_COPY_BYTES - AEAD_XAES_NONCE),
+        secret_bytes(key), &inner);
+    if (k == KERR_INTEGRITY) {
+        return kerr_set(e, KERR_UNTRUSTED,
+                        "keystore.accepted was altered, or copied from another node; %s", cure);
     }
-    record_mac(keys, writer_view(&w), mac);
-    return put_record(out, writer_view(&w), BYTES_OF(mac), e);
+    if (k != KERR_OK) {
+        return kerr_set(e, k, "%s", inner.text);
+    }
+    a->key = secret_take(&key);
+    return KERR_OK;
 }
 
-enum kerr ks_accepted_update(struct bytes old_file, const struct ks_accepted *const *records,
-                             const struct ks_slot_keys *const *keys, size_t count, struct buf *ret,
-                             struct kerrinfo *e)
+enum kerr ks_accepted_read(struct bytes file, const struct ks_slot_keys *keys,
+                           struct ks_accepted **ret, struct kerrinfo *e)
+{
+    AUTO_ACCEPTED a = NULL;
+    enum kerr k = accepted_alloc(&a, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    struct reader r = reader_on(file);
+    if (!read_copies(&r, a)) {
+        return kerr_set(e, KERR_UNTRUSTED, "keystore.accepted is damaged; %s", cure);
+    }
+    k = open_copy(a, keys, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    struct bytes body = read_raw(&r, read_u32(&r));
+    struct bytes stored = read_raw(&r, HASH_BYTES);
+    uint8_t mac[HASH_BYTES];
+    record_mac(a->key, body, mac);
+    if (r.failed || reader_left(&r) != 0 || !secret_equal_bytes(BYTES_OF(mac), stored)) {
+        return kerr_set(e, KERR_UNTRUSTED, "keystore.accepted was altered; %s", cure);
+    }
+    k = read_record(body, a, e);
+    if (k == KERR_OK) {
+        *ret = a;
+        a = NULL;
+    }
+    return k;
+}
+
+uint64_t ks_accepted_peek_generation(struct bytes file)
+{
+    AUTO_ACCEPTED a = NULL;
+    struct reader r = reader_on(file);
+    if (accepted_alloc(&a, NULL) != KERR_OK || !read_copies(&r, a)) {
+        return 0;
+    }
+    struct bytes body = read_raw(&r, read_u32(&r));
+    return !r.failed && read_record(body, a, NULL) == KERR_OK ? a->generation : 0;
+}
+
+enum kerr ks_accepted_write(const struct ks_accepted *a, struct buf *ret, struct kerrinfo *e)
 {
     AUTO_BUF out;
     buf_init(&out, KS_ACCEPTED_FILE_MAX);
-    uint8_t version[2] = {0, ACCEPTED_VERSION};
-    enum kerr k = buf_put(&out, BYTES_OF(magic), e);
-    if (k == KERR_OK) {
-        k = buf_put(&out, BYTES_OF(version), e);
+    uint8_t *to;
+    uint8_t mac[HASH_BYTES];
+    enum kerr k = buf_extend(&out, KS_ACCEPTED_FILE_MAX, &to, e);
+    if (k != KERR_OK) {
+        return k;
     }
-    struct reader r;
-    struct bytes body;
-    struct bytes mac;
-    bool has_old = start_walk(old_file, &r);
-    while (k == KERR_OK && has_old && next_record(&r, &body, &mac)) {
-        if (!is_replaced(body, records, count)) {
-            k = put_record(&out, body, mac, e);
-        }
+    struct writer w = writer_on(to, KS_ACCEPTED_FILE_MAX);
+    write_raw(&w, BYTES_OF(magic));
+    write_u16(&w, ACCEPTED_VERSION);
+    write_u16(&w, (uint16_t)a->copy_count);
+    for (size_t i = 0; i < a->copy_count; i++) {
+        write_raw(&w, BYTES_OF(a->copies[i].slot));
+        write_raw(&w, BYTES_OF(a->copies[i].sealed));
     }
-    for (size_t i = 0; i < count && k == KERR_OK; i++) {
-        k = put_new(&out, records[i], keys[i], e);
+    size_t size_at = w.len;
+    write_u32(&w, 0);
+    size_t body_at = w.len;
+    write_record(&w, a);
+    size_t body_len = w.len - body_at;
+    if (w.failed) {
+        return kerr_set(e, KERR_BUG, "the record of what was accepted is too large");
     }
-    if (k == KERR_OK) {
-        *ret = out;
-        out = (struct buf){0};
-    }
-    return k;
+    struct writer size = writer_on(to + size_at, 4);
+    write_u32(&size, (uint32_t)body_len);
+    record_mac(a->key, bytes_of(to + body_at, body_len), mac);
+    write_raw(&w, BYTES_OF(mac));
+    buf_init(ret, KS_ACCEPTED_FILE_MAX);
+    return w.failed ? kerr_set(e, KERR_BUG, "the record of what was accepted is too large")
+                    : buf_put(ret, writer_view(&w), e);
 }
 
 static enum kerr check_generation(const struct ks_accepted *a, const struct ks_model *m,
@@ -317,6 +427,17 @@ static struct ks_accepted_slot *member(struct ks_accepted_slot *roster, size_t c
     for (size_t i = 0; i < count; i++) {
         if (memcmp(roster[i].id, id, KS_ID_BYTES) == 0) {
             return &roster[i];
+        }
+    }
+    return NULL;
+}
+
+const struct ks_accepted_slot *ks_accepted_member(const struct ks_accepted *a,
+                                                  const uint8_t id[KS_ID_BYTES])
+{
+    for (size_t i = 0; i < a->roster_count; i++) {
+        if (memcmp(a->roster[i].id, id, KS_ID_BYTES) == 0) {
+            return &a->roster[i];
         }
     }
     return NULL;
@@ -389,24 +510,25 @@ static enum kerr check_roster(const struct ks_accepted *a, const struct ks_model
 }
 
 static enum kerr check_keys(const struct ks_accepted *a, const struct ks_model *m,
-                            const struct ks_slot_keys *keys, struct kerrinfo *e)
+                            struct kerrinfo *e)
 {
     for (size_t i = 0; i < a->key_count; i++) {
         const struct ks_accepted_key *had = &a->keys[i];
         const struct ks_key *has = ks_model_key(m, had->id);
+        bool was_destroyed = (had->flags & KS_ACCEPTED_DESTROYED) != 0;
         char id[KS_KEY_ID_TEXT];
         ks_key_id_text(had->id, id);
         if (has == NULL) {
             return kerr_set(e, KERR_UNTRUSTED, "key %s vanished without a tombstone", id);
         }
-        if (had->is_destroyed && has->material != NULL) {
+        if (was_destroyed && has->material != NULL) {
             return kerr_set(e, KERR_UNTRUSTED, "key %s was destroyed and is back", id);
         }
         if (has->material == NULL) {
             continue;
         }
         uint8_t commitment[KS_COMMITMENT_BYTES];
-        commit_key(has, keys, commitment);
+        commit_key(has, a->key, commitment);
         if (!secret_equal_bytes(BYTES_OF(commitment), BYTES_OF(had->commitment))) {
             return kerr_set(e, KERR_UNTRUSTED, "key %s changed its material", id);
         }
@@ -416,11 +538,11 @@ static enum kerr check_keys(const struct ks_accepted *a, const struct ks_model *
 
 enum kerr ks_accepted_check(const struct ks_accepted *a, const struct ks_model *m,
                             const struct ks_parts *parts, const uint8_t file_hash[HASH_BYTES],
-                            const struct ks_slot_keys *keys, struct kerrinfo *e)
+                            struct kerrinfo *e)
 {
     enum kerr k = check_generation(a, m, file_hash, e);
     if (k == KERR_OK) {
         k = check_roster(a, m, parts, e);
     }
-    return k == KERR_OK ? check_keys(a, m, keys, e) : k;
+    return k == KERR_OK ? check_keys(a, m, e) : k;
 }

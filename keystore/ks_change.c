@@ -38,9 +38,9 @@ void ks_change_end(struct ks_change *c)
     *c = KS_CHANGE_NONE;
 }
 
-enum kerr ks_change_root(struct ks_change *c, struct kerrinfo *e)
+enum kerr ks_renew_root(struct ks *ks, struct kerrinfo *e)
 {
-    struct ks_model *m = c->ks->model;
+    struct ks_model *m = ks->model;
     AUTO_SECRET root = NULL;
     enum kerr k = secret_random(KS_ROOT_BYTES, &root, e);
     if (k != KERR_OK) {
@@ -52,8 +52,8 @@ enum kerr ks_change_root(struct ks_change *c, struct kerrinfo *e)
         k = ks_box_root(m, &m->slots[i], root, e);
     }
     if (k == KERR_OK) {
-        secret_free(c->ks->root);
-        c->ks->root = secret_take(&root);
+        secret_free(ks->root);
+        ks->root = secret_take(&root);
     }
     return k;
 }
@@ -94,66 +94,95 @@ static enum kerr verify_written(void *ctx, struct bytes file, struct kerrinfo *e
     return k;
 }
 
-static enum kerr put_accepted(const struct ks_folder *folder, const struct ks *ks,
-                              const struct ks_slot_keys *const *extra, size_t extra_count,
-                              struct kerrinfo *e)
+enum kerr ks_put_accepted(const struct ks_folder *folder, const struct ks *ks, struct kerrinfo *e)
 {
-    const struct ks_slot_keys *keys[KS_SLOTS_MAX + 1] = {&ks->slot_keys};
-    const struct ks_accepted *records[KS_SLOTS_MAX + 1] = {NULL};
-    struct ks_accepted *made[KS_SLOTS_MAX + 1] = {NULL};
-    size_t count = 1 + extra_count;
-    AUTO_BUF old_file = {0};
     AUTO_BUF file = {0};
-    enum kerr k = KERR_OK;
-    for (size_t i = 0; i < count && k == KERR_OK; i++) {
-        keys[i] = i == 0 ? &ks->slot_keys : extra[i - 1];
-        k = ks_accepted_of(ks->model, ks->hash, keys[i], &made[i], e);
-        records[i] = made[i];
-    }
-    if (k == KERR_OK) {
-        k = ks_folder_read(folder, KS_FILE_ACCEPTED, &old_file, NULL);
-        k = k == KERR_NOTFOUND ? KERR_OK : k;
-    }
-    if (k == KERR_OK) {
-        k = ks_accepted_update(buf_view(&old_file), records, keys, count, &file, e);
-    }
+    enum kerr k = ks_accepted_write(ks->accepted, &file, e);
     if (k == KERR_OK) {
         k = ks_folder_write(
             folder, &(struct ks_folder_write){.which = KS_FILE_ACCEPTED, .data = buf_view(&file)},
             e);
     }
-    for (size_t i = 0; i < count; i++) {
-        ks_accepted_free(made[i]);
-    }
     return k;
 }
 
-enum kerr ks_put(const struct ks_folder *folder, struct ks *ks, bool is_new, bool keep_prev,
-                 const struct ks_slot_keys *const *extra, size_t extra_count, struct kerrinfo *e)
+static enum kerr put_keystore(const struct ks_folder *folder, struct ks *ks, struct bytes file,
+                              bool is_new, enum ks_keep keep, struct kerrinfo *e)
+{
+    return ks_folder_write(folder,
+                           &(struct ks_folder_write){.which = KS_FILE_KEYSTORE,
+                                                     .data = file,
+                                                     .is_new = is_new,
+                                                     .keep_prev = keep == KS_KEEP_PREV,
+                                                     .keep_damaged = keep == KS_KEEP_DAMAGED,
+                                                     .verify = verify_written,
+                                                     .verify_ctx = ks},
+                           e);
+}
+
+enum kerr ks_put(const struct ks_folder *folder, struct ks *ks, bool is_new, enum ks_keep keep,
+                 struct kerrinfo *e)
 {
     struct ks_model *m = ks->model;
     memcpy(m->writer, ks->slot_keys.slot, KS_ID_BYTES);
     random_fill(m->salt, sizeof m->salt);
     AUTO_BUF file = {0};
     enum kerr k = ks_build_file(m, ks->root, &ks->slot_keys, &file, e);
-    if (k == KERR_OK) {
-        k = ks_folder_write(folder,
-                            &(struct ks_folder_write){.which = KS_FILE_KEYSTORE,
-                                                      .data = buf_view(&file),
-                                                      .is_new = is_new,
-                                                      .keep_prev = keep_prev,
-                                                      .verify = verify_written,
-                                                      .verify_ctx = ks},
-                            e);
-    }
     if (k != KERR_OK) {
         return k;
     }
     hash_sha256(buf_view(&file), ks->hash);
-    k = put_accepted(folder, ks, extra, extra_count, e);
+    ks_accepted_take(ks->accepted, m, ks->hash);
+    if (is_new) {
+        k = ks_put_accepted(folder, ks, e);
+        return k == KERR_OK ? put_keystore(folder, ks, buf_view(&file), is_new, keep, e) : k;
+    }
+    k = put_keystore(folder, ks, buf_view(&file), is_new, keep, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    k = ks_put_accepted(folder, ks, e);
     if (k != KERR_OK) {
         kerr_prefix(e, "the keystore was written, but not keystore.accepted (the next change "
                        "mends it)");
+    }
+    return k;
+}
+
+static enum kerr share_with(const struct ks_place *place, struct ks *ks,
+                            const struct seal_spec *spec, struct kerrinfo *e)
+{
+    const struct ks_slot *slot = ks_model_slot_named(ks->model, spec->slot);
+    if (slot == NULL || ks_accepted_has_slot(ks->accepted, slot->id)) {
+        return KERR_OK;
+    }
+    AUTO_SECRET slot_secret = NULL;
+    AUTO_SECRET root = NULL;
+    AUTO_SLOT_KEYS keys = {0};
+    if (ks_unseal_slot(place, ks->model, spec, &slot_secret, NULL) != KERR_OK ||
+        ks_slot_keys_derive(ks->model->store_id, slot->id, slot_secret, &keys, NULL) != KERR_OK ||
+        ks_unbox_root(ks->model, slot, &keys, &root, NULL) != KERR_OK) {
+        return KERR_OK; /* left out */
+    }
+    return ks_accepted_add_slot(ks->accepted, &keys, e);
+}
+
+enum kerr ks_share_accept_key(const struct ks_place *place, const struct ks_folder *folder,
+                              struct ks *ks, struct kerrinfo *e)
+{
+    struct seal_spec *owned = NULL;
+    const struct seal_spec *specs = NULL;
+    size_t count = 0;
+    enum kerr k = ks_accepted_add_slot(ks->accepted, &ks->slot_keys, e);
+    /* Nothing else may say how to open slots here; then the one that did is all there is. */
+    if (k != KERR_OK || ks_place_specs(place, folder, &owned, &specs, &count, NULL) != KERR_OK) {
+        return k;
+    }
+    for (size_t i = 0; i < count && k == KERR_OK; i++) {
+        k = share_with(place, ks, &specs[i], e);
+    }
+    if (owned != NULL) {
+        ks_specs_free(owned, count);
     }
     return k;
 }
@@ -173,12 +202,13 @@ enum kerr ks_change_commit(struct ks_change *c, struct kerrinfo *e)
     memcpy(m->previous_hash, c->base_hash, HASH_BYTES);
     m->generation++;
     m->written_at_s = c->now_s;
-    const struct ks_slot_keys *extra[1] = {c->extra};
-    k = ks_put(&c->folder, c->ks, false, !c->drop_previous, extra, c->extra == NULL ? 0 : 1, e);
-    if (k == KERR_OK && c->drop_previous) {
-        k = ks_folder_remove(&c->folder, KS_FILE_PREV, e);
+    /* Older copies of what is being destroyed go first: the present file is still whole. */
+    if (c->drop_previous) {
+        k = ks_folder_remove_previous(&c->folder, e);
     }
-    return k;
+    return k == KERR_OK ? ks_put(&c->folder, c->ks, false,
+                                 c->drop_previous ? KS_KEEP_NOTHING : KS_KEEP_PREV, e)
+                        : k;
 }
 
 enum kerr ks_make_slot(const struct ks_place *place, const struct ks_model *m,
@@ -274,7 +304,7 @@ enum kerr ks_run_command(const struct ks_place *place, enum ks_command command,
     /* Under the old root key the destroyed one could still be read from any older copy. */
     if (k == KERR_OK && is_destroyed) {
         c.drop_previous = true;
-        k = ks_change_root(&c, e);
+        k = ks_renew_root(c.ks, e);
     }
     if (k == KERR_OK) {
         k = ks_change_commit(&c, e);

@@ -13,8 +13,7 @@ struct ks_change {
     struct ks *ks; /* ks->model is edited */
     uint8_t base_hash[HASH_BYTES];
     uint64_t now_s;
-    bool drop_previous;         /* no PATH.prev is kept and the old one goes */
-    struct ks_slot_keys *extra; /* a further slot whose accepted record is to be written; or NULL */
+    bool drop_previous; /* no PATH.prev is kept and the old one goes */
 };
 
 #define KS_CHANGE_NONE ((struct ks_change){.folder = {.dir = {.fd = -1}}, .lock_fd = -1})
@@ -22,17 +21,25 @@ struct ks_change {
 enum kerr ks_change_begin(const struct ks_place *place, struct ks_change *ret,
                           struct kerrinfo *e) MUST_CHECK;
 /* Makes a new root key and boxes it to all slots; their seals need not be present. */
-enum kerr ks_change_root(struct ks_change *c, struct kerrinfo *e) MUST_CHECK;
+enum kerr ks_renew_root(struct ks *ks, struct kerrinfo *e) MUST_CHECK;
 /* Writes generation + 1: build → temporary file → read back and open → in place → accepted. */
 enum kerr ks_change_commit(struct ks_change *c, struct kerrinfo *e) MUST_CHECK;
 void ks_change_end(struct ks_change *c); /* releases the lock; all of KS_CHANGE_NONE is fine */
 #define AUTO_CHANGE AUTO(ks_change_end) struct ks_change
 
-/* Builds and writes the model of `ks` as it is (its writer and generation set), then the accepted
- * records. `is_new`: no keystore may be there. */
-enum kerr ks_put(const struct ks_folder *folder, struct ks *ks, bool is_new, bool keep_prev,
-                 const struct ks_slot_keys *const *extra, size_t extra_count,
+enum ks_keep { KS_KEEP_PREV, KS_KEEP_DAMAGED, KS_KEEP_NOTHING };
+
+/* Builds and writes the model of `ks` as it is (generation set; the writer is the slot that opened
+ * it), then the node's record; with `is_new` (no keystore may be there) the record comes first. */
+enum kerr ks_put(const struct ks_folder *folder, struct ks *ks, bool is_new, enum ks_keep keep,
                  struct kerrinfo *e) MUST_CHECK;
+/* Writes the node's record as it stands in `ks`. */
+enum kerr ks_put_accepted(const struct ks_folder *folder, const struct ks *ks,
+                          struct kerrinfo *e) MUST_CHECK;
+/* Gives the accept key to every slot of the model that opens now: the one that opened `ks`, and
+ * those of the SPECs whose seal answers. Others are left out; ks_accepts_slot tells. */
+enum kerr ks_share_accept_key(const struct ks_place *place, const struct ks_folder *folder,
+                              struct ks *ks, struct kerrinfo *e) MUST_CHECK;
 
 /* Fills a slot of the model: secret, seal, public keys, boxed root. `ret_keys` are its keys. */
 enum kerr ks_make_slot(const struct ks_place *place, const struct ks_model *m,

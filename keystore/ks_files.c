@@ -22,6 +22,7 @@ static const struct file_row files[KS_FILE_COUNT] = {
     [KS_FILE_UNSEAL] = {".unseal", UNSEAL_FILE_MAX},
     [KS_FILE_ACCEPTED] = {".accepted", KS_ACCEPTED_FILE_MAX},
     [KS_FILE_LOCK] = {".lock", 0},
+    [KS_FILE_DAMAGED] = {".damaged", 0},
 };
 
 static enum kerr set_names(struct ks_folder *f, const char *name, struct kerrinfo *e)
@@ -81,7 +82,8 @@ enum kerr ks_folder_read(const struct ks_folder *f, enum ks_file which, struct b
     AUTO_IDENTITY id = {0};
     enum kerr k = file_identity_assume(&f->dir, &id, e);
     if (k == KERR_OK) {
-        k = file_read(&f->dir, f->names[which], files[which].max, FILE_READ_PRIVATE, ret, e);
+        k = file_read(&f->dir, f->names[which], files[which].max,
+                      FILE_READ_PRIVATE | FILE_READ_OWNED, ret, e);
     }
     return k;
 }
@@ -112,7 +114,9 @@ enum kerr ks_folder_write(const struct ks_folder *f, const struct ks_folder_writ
         .dir = &f->dir,
         .name = f->names[w->which],
         .data = w->data,
-        .prev = w->keep_prev ? f->names[KS_FILE_PREV] : NULL,
+        .prev = w->keep_prev      ? f->names[KS_FILE_PREV]
+                : w->keep_damaged ? f->names[KS_FILE_DAMAGED]
+                                  : NULL,
         .is_new = w->is_new,
         .verify = w->verify,
         .verify_ctx = w->verify_ctx,
@@ -120,11 +124,15 @@ enum kerr ks_folder_write(const struct ks_folder *f, const struct ks_folder_writ
     return file_replace(&r, e);
 }
 
-enum kerr ks_folder_remove(const struct ks_folder *f, enum ks_file which, struct kerrinfo *e)
+enum kerr ks_folder_remove_previous(const struct ks_folder *f, struct kerrinfo *e)
 {
+    static const enum ks_file olds[] = {KS_FILE_PREV, KS_FILE_DAMAGED};
     AUTO_IDENTITY id = {0};
     enum kerr k = file_identity_assume(&f->dir, &id, e);
-    return k == KERR_OK ? file_remove(&f->dir, f->names[which], e) : k;
+    for (size_t i = 0; i < ARRAY_LEN(olds) && k == KERR_OK; i++) {
+        k = file_remove_kept(&f->dir, f->names[olds[i]], e);
+    }
+    return k;
 }
 
 void ks_specs_free(struct seal_spec *specs, size_t count)
@@ -144,6 +152,25 @@ static struct bytes trim(struct bytes line)
         line.len--;
     }
     return line;
+}
+
+/* Descriptors and the like are given on a command line, never found in a file. */
+static enum kerr parse_lasting(const char *text, struct seal_spec *ret, struct kerrinfo *e)
+{
+    AUTO_SPEC spec = {0};
+    AUTO_TEXT keep = NULL;
+    enum kerr k = seal_spec_parse(text, &spec, e);
+    if (k == KERR_OK) {
+        k = seal_spec_keep(&spec, &keep, e);
+    }
+    if (k == KERR_OK && strcmp(keep, spec.text) != 0) {
+        k = kerr_set(e, KERR_FORMAT, "%s is good for one call only; expected %s", spec.text, keep);
+    }
+    if (k == KERR_OK) {
+        *ret = spec;
+        spec = (struct seal_spec){0};
+    }
+    return k;
 }
 
 /* "boot: file:/x" is the SPEC "boot=file:/x". */
@@ -168,7 +195,7 @@ static enum kerr parse_line(struct bytes line, struct seal_spec *ret, struct ker
     if (k == KERR_OK) {
         k = buf_text(&spec, &text, e);
     }
-    return k == KERR_OK ? seal_spec_parse(text, ret, e) : k;
+    return k == KERR_OK ? parse_lasting(text, ret, e) : k;
 }
 
 enum kerr ks_unseal_parse(struct bytes text, struct seal_spec **ret, size_t *ret_count,

@@ -16,6 +16,7 @@ enum ks_file {
     KS_FILE_UNSEAL,
     KS_FILE_ACCEPTED,
     KS_FILE_LOCK,
+    KS_FILE_DAMAGED,
     KS_FILE_COUNT
 };
 
@@ -41,15 +42,16 @@ enum kerr ks_folder_lock(const struct ks_folder *f, int *ret_fd, struct kerrinfo
 struct ks_folder_write {
     enum ks_file which;
     struct bytes data;
-    bool is_new;    /* EXISTS if there is one */
-    bool keep_prev; /* the replaced file becomes PATH.prev */
+    bool is_new;       /* EXISTS if there is one */
+    bool keep_prev;    /* the replaced file becomes PATH.prev */
+    bool keep_damaged; /* or PATH.damaged */
     file_verify_fn *verify;
     void *verify_ctx;
 };
 enum kerr ks_folder_write(const struct ks_folder *f, const struct ks_folder_write *w,
                           struct kerrinfo *e) MUST_CHECK;
-enum kerr ks_folder_remove(const struct ks_folder *f, enum ks_file which,
-                           struct kerrinfo *e) MUST_CHECK;
+/* Removes PATH.prev, PATH.damaged, and what a crash may have left of making them. */
+enum kerr ks_folder_remove_previous(const struct ks_folder *f, struct kerrinfo *e) MUST_CHECK;
 
 /* Text of PATH.unseal ↔ SPECs: a line "SLOT: KIND:ARG" each, '#' begins a comment line. Pure;
  * FORMAT names the line. */

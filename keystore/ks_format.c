@@ -101,8 +101,8 @@ static enum kerr read_header(struct reader *r, struct ks_model *m, struct kerrin
                         "newer etcdseal",
                         m->features & ~KNOWN_FEATURES);
     }
-    if (m->generation == 0 || m->root_epoch == 0) {
-        return damaged(e, r, "generation or root epoch 0");
+    if (m->generation == 0 || m->generation > KS_GENERATION_MAX || m->root_epoch == 0) {
+        return damaged(e, r, "generation or root epoch out of range");
     }
     return KERR_OK;
 }

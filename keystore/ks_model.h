@@ -27,6 +27,9 @@
 #define KS_NOTE_MAX      256  /* bytes of an operator's answer kept in a tombstone */
 #define KS_FILE_MAX      (1U << 20) /* far above what the maxima above need */
 
+/* Generations count changes; so many never happen, and the sum of two of them does not overflow. */
+#define KS_GENERATION_MAX (UINT64_C(1) << 62)
+
 /* "es1-" and 26 characters of base32, with terminator. */
 #define KS_KEY_ID_PREFIX "es1-"
 #define KS_KEY_ID_TEXT   31

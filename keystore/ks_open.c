@@ -11,6 +11,7 @@ void ks_close(struct ks *ks)
         secret_free(ks->root);
         secret_free(ks->slot_secret);
         ks_slot_keys_done(&ks->slot_keys);
+        ks_accepted_free(ks->accepted);
         free(ks);
     }
 }
@@ -77,10 +78,20 @@ enum kerr ks_unseal_slot(const struct ks_place *place, const struct ks_model *m,
     return k;
 }
 
-/* Takes the slot's secret into ks and opens the root with it. On failure ks keeps nothing of it. */
-static enum kerr use_slot(struct ks *ks, const uint8_t slot_id[KS_ID_BYTES],
+/* What unsealing works with. */
+struct opening {
+    const struct ks_place *place;
+    const struct ks_folder *folder;
+    const struct bytes *accepted_file; /* NULL: none is asked for */
+    struct ks *ks;
+};
+
+/* Takes the slot's secret into ks, opens the root with it and, where asked for, the node's record.
+ * On failure ks keeps nothing of it. */
+static enum kerr use_slot(struct opening *o, const uint8_t slot_id[KS_ID_BYTES],
                           const struct secret *slot_secret, struct kerrinfo *e)
 {
+    struct ks *ks = o->ks;
     const struct ks_slot *slot = ks_model_slot(ks->model, slot_id);
     if (slot == NULL) {
         return kerr_set(e, KERR_NOTFOUND, "the slot that opened it before is gone");
@@ -88,9 +99,13 @@ static enum kerr use_slot(struct ks *ks, const uint8_t slot_id[KS_ID_BYTES],
     AUTO_SLOT_KEYS keys = {0};
     AUTO_SECRET root = NULL;
     AUTO_SECRET copy = NULL;
+    AUTO_ACCEPTED accepted = NULL;
     enum kerr k = ks_slot_keys_derive(ks->model->store_id, slot_id, slot_secret, &keys, e);
     if (k == KERR_OK) {
         k = ks_unbox_root(ks->model, slot, &keys, &root, e);
+    }
+    if (k == KERR_OK && o->accepted_file != NULL) {
+        k = ks_accepted_read(*o->accepted_file, &keys, &accepted, e);
     }
     if (k == KERR_OK) {
         k = secret_from_bytes(secret_view(slot_secret), &copy, e);
@@ -104,69 +119,78 @@ static enum kerr use_slot(struct ks *ks, const uint8_t slot_id[KS_ID_BYTES],
     ks->slot_secret = secret_take(&copy);
     ks->slot_keys = keys;
     keys = (struct ks_slot_keys){0};
+    ks->accepted = accepted;
+    accepted = NULL;
     return KERR_OK;
 }
 
-static enum kerr try_spec(const struct ks_place *place, struct ks *ks, const struct seal_spec *spec,
-                          struct kerrinfo *e)
+static enum kerr try_spec(struct opening *o, const struct seal_spec *spec, struct kerrinfo *e)
 {
     AUTO_SECRET slot_secret = NULL;
-    enum kerr k = ks_unseal_slot(place, ks->model, spec, &slot_secret, e);
+    enum kerr k = ks_unseal_slot(o->place, o->ks->model, spec, &slot_secret, e);
     if (k != KERR_OK) {
         return k;
     }
-    return use_slot(ks, ks_model_slot_named(ks->model, spec->slot)->id, slot_secret, e);
+    return use_slot(o, ks_model_slot_named(o->ks->model, spec->slot)->id, slot_secret, e);
 }
 
-static enum kerr unseal(const struct ks_place *place, const struct ks_folder *folder, struct ks *ks,
-                        const struct ks *previous, struct kerrinfo *e)
+static enum kerr try_specs(struct opening *o, const struct seal_spec *specs, size_t count,
+                           struct kerrinfo *e)
+{
+    enum kerr worst = KERR_SEALED;
+    struct kerrinfo worst_cause = {0};
+    (void)kerr_set(&worst_cause, worst, "no slot is named that could open it");
+    for (size_t i = 0; i < count; i++) {
+        struct kerrinfo cause = {0};
+        enum kerr k = try_spec(o, &specs[i], &cause);
+        if (k == KERR_OK) {
+            return k;
+        }
+        if (i == 0 || seal_is_worse(k, worst)) {
+            worst = k;
+            worst_cause = cause;
+        }
+    }
+    return kerr_set(e, worst, "%s", worst_cause.text);
+}
+
+static enum kerr unseal(struct opening *o, const struct ks *previous, struct kerrinfo *e)
 {
     if (previous != NULL &&
-        use_slot(ks, previous->slot_keys.slot, previous->slot_secret, NULL) == KERR_OK) {
+        use_slot(o, previous->slot_keys.slot, previous->slot_secret, NULL) == KERR_OK) {
         return KERR_OK;
     }
     struct seal_spec *owned = NULL;
     const struct seal_spec *specs = NULL;
     size_t count = 0;
-    enum kerr k = ks_place_specs(place, folder, &owned, &specs, &count, e);
+    enum kerr k = ks_place_specs(o->place, o->folder, &owned, &specs, &count, e);
     if (k != KERR_OK) {
         return k;
     }
-    enum kerr worst =
-        count > 0 ? KERR_OK : kerr_set(e, KERR_SEALED, "no slot is named that could open it");
-    struct kerrinfo worst_cause = {0};
-    for (size_t i = 0; i < count && ks->root == NULL; i++) {
-        struct kerrinfo cause = {0};
-        k = try_spec(place, ks, &specs[i], &cause);
-        if (k != KERR_OK && (worst == KERR_OK || seal_is_worse(k, worst))) {
-            worst = k;
-            worst_cause = cause;
-        }
-    }
+    k = try_specs(o, specs, count, e);
     if (owned != NULL) {
         ks_specs_free(owned, count);
     }
-    if (ks->root != NULL) {
-        return KERR_OK;
-    }
-    return count > 0 ? kerr_set(e, worst, "%s", worst_cause.text) : worst;
+    return k;
 }
 
 enum kerr ks_unseal_bytes(const struct ks_place *place, const struct ks_folder *folder,
-                          struct bytes file, const struct ks *previous, struct ks **ret,
-                          struct ks_parts *ret_parts, struct kerrinfo *e)
+                          struct bytes file, const struct bytes *accepted_file,
+                          const struct ks *previous, struct ks **ret, struct ks_parts *ret_parts,
+                          struct kerrinfo *e)
 {
     AUTO_KS ks = calloc(1, sizeof *ks);
     if (ks == NULL) {
         return kerr_set(e, KERR_NOMEM, "no memory for a keystore");
     }
     struct ks_parts parts;
+    struct opening o = {place, folder, accepted_file, ks};
     enum kerr k = ks_model_new(&ks->model, e);
     if (k == KERR_OK) {
         k = ks_format_read(file, ks->model, &parts, e);
     }
     if (k == KERR_OK) {
-        k = unseal(place, folder, ks, previous, e);
+        k = unseal(&o, previous, e);
     }
     if (k == KERR_OK) {
         k = ks_check_mac(ks->model, &parts, ks->root, e);
@@ -175,7 +199,7 @@ enum kerr ks_unseal_bytes(const struct ks_place *place, const struct ks_folder *
         k = ks_open_table(ks->model, &parts, ks->root, e);
     }
     if (k != KERR_OK) {
-        kerr_prefix(e, "keystore %s", place->path);
+        kerr_prefix(e, "keystore %s%s", place->path, k == KERR_UNTRUSTED ? " refused" : "");
         return k;
     }
     hash_sha256(file, ks->hash);
@@ -189,22 +213,21 @@ enum kerr ks_unseal_bytes(const struct ks_place *place, const struct ks_folder *
 static enum kerr check_previous(const struct ks *ks, const struct ks_parts *parts,
                                 const struct ks *previous, struct kerrinfo *e)
 {
-    if (previous == NULL ||
-        memcmp(previous->slot_keys.slot, ks->slot_keys.slot, KS_ID_BYTES) != 0) {
+    if (previous == NULL) {
         return KERR_OK;
     }
     AUTO_ACCEPTED served = NULL;
-    enum kerr k = ks_accepted_of(previous->model, previous->hash, &ks->slot_keys, &served, e);
-    return k == KERR_OK ? ks_accepted_check(served, ks->model, parts, ks->hash, &ks->slot_keys, e)
-                        : k;
+    enum kerr k = ks_accepted_clone(ks->accepted, &served, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    ks_accepted_take(served, previous->model, previous->hash);
+    return ks_accepted_check(served, ks->model, parts, ks->hash, e);
 }
 
-static enum kerr check_accepted(const struct ks_folder *folder, const struct ks *ks,
-                                const struct ks_parts *parts, struct kerrinfo *e)
+static enum kerr read_accepted(const struct ks_folder *folder, struct buf *ret, struct kerrinfo *e)
 {
-    AUTO_BUF file = {0};
-    AUTO_ACCEPTED accepted = NULL;
-    enum kerr k = ks_folder_read(folder, KS_FILE_ACCEPTED, &file, e);
+    enum kerr k = ks_folder_read(folder, KS_FILE_ACCEPTED, ret, e);
     if (k == KERR_NOTFOUND) {
         kerr_clear(e);
         return kerr_set(e, KERR_UNTRUSTED,
@@ -212,17 +235,14 @@ static enum kerr check_accepted(const struct ks_folder *folder, const struct ks 
                         "know that it is the right one, accept it with 'etcdseal keystore restore "
                         "--fingerprint SHA256 FILE'");
     }
-    if (k == KERR_OK) {
-        k = ks_accepted_find(buf_view(&file), &ks->slot_keys, &accepted, e);
-    }
-    return k == KERR_OK ? ks_accepted_check(accepted, ks->model, parts, ks->hash, &ks->slot_keys, e)
-                        : k;
+    return k;
 }
 
 enum kerr ks_open_in(const struct ks_place *place, const struct ks_folder *folder,
                      const struct ks *previous, struct ks **ret, struct kerrinfo *e)
 {
     AUTO_BUF file = {0};
+    AUTO_BUF accepted_file = {0};
     AUTO_KS ks = NULL;
     struct ks_parts parts;
     enum kerr k = ks_folder_read(folder, KS_FILE_KEYSTORE, &file, e);
@@ -231,22 +251,27 @@ enum kerr ks_open_in(const struct ks_place *place, const struct ks_folder *folde
         (void)kerr_set(e, k, "there is no keystore %s; make one with 'etcdseal init'", place->path);
     }
     if (k == KERR_OK) {
-        k = ks_unseal_bytes(place, folder, buf_view(&file), previous, &ks, &parts, e);
+        k = read_accepted(folder, &accepted_file, e);
     }
+    if (k != KERR_OK) {
+        return k;
+    }
+    struct bytes accepted = buf_view(&accepted_file);
+    k = ks_unseal_bytes(place, folder, buf_view(&file), &accepted, previous, &ks, &parts, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    k = check_previous(ks, &parts, previous, e);
     if (k == KERR_OK) {
-        k = check_previous(ks, &parts, previous, e);
+        k = ks_accepted_check(ks->accepted, ks->model, &parts, ks->hash, e);
     }
-    if (k == KERR_OK) {
-        k = check_accepted(folder, ks, &parts, e);
-    }
-    if (k == KERR_UNTRUSTED) {
+    if (k != KERR_OK) {
         kerr_prefix(e, "keystore %s refused", place->path);
+        return k;
     }
-    if (k == KERR_OK) {
-        *ret = ks;
-        ks = NULL;
-    }
-    return k;
+    *ret = ks;
+    ks = NULL;
+    return KERR_OK;
 }
 
 enum kerr ks_open(const struct ks_place *place, const struct ks *previous, struct ks **ret,
@@ -255,6 +280,11 @@ enum kerr ks_open(const struct ks_place *place, const struct ks *previous, struc
     AUTO_FOLDER folder = KS_FOLDER_NONE;
     enum kerr k = ks_folder_open(place->path, false, &folder, e);
     return k == KERR_OK ? ks_open_in(place, &folder, previous, ret, e) : k;
+}
+
+bool ks_accepts_slot(const struct ks *ks, const struct ks_slot *slot)
+{
+    return ks_accepted_has_slot(ks->accepted, slot->id);
 }
 
 enum kerr ks_is_current(const struct ks_place *place, const struct ks *ks, bool *ret,

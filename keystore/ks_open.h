@@ -15,15 +15,18 @@ struct ks {
     struct secret *root;
     struct secret *slot_secret;    /* of the slot that opened it */
     struct ks_slot_keys slot_keys; /* derived from it */
+    struct ks_accepted *accepted;  /* the node's record; NULL while there is none (init, restore) */
 };
 
-/* Parses and unseals file bytes: everything but acceptance. Tries `previous`, then the SPECs of the
- * place or of PATH.unseal. The root MAC fits and the table is read. */
+/* Parses and unseals file bytes. Tries `previous`, then the SPECs of the place or of PATH.unseal.
+ * The root MAC fits and the table is read. With `accepted_file` a slot only counts as opening when
+ * it also opens the node's record, which then stands in (*ret)->accepted, not yet compared. */
 enum kerr ks_unseal_bytes(const struct ks_place *place, const struct ks_folder *folder,
-                          struct bytes file, const struct ks *previous, struct ks **ret,
-                          struct ks_parts *ret_parts, struct kerrinfo *e) MUST_CHECK;
+                          struct bytes file, const struct bytes *accepted_file,
+                          const struct ks *previous, struct ks **ret, struct ks_parts *ret_parts,
+                          struct kerrinfo *e) MUST_CHECK;
 
-/* Opens with one SPEC's slot only; for ks_test_slot. */
+/* The secret of one SPEC's slot. */
 enum kerr ks_unseal_slot(const struct ks_place *place, const struct ks_model *m,
                          const struct seal_spec *spec, struct secret **ret,
                          struct kerrinfo *e) MUST_CHECK;

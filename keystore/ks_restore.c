@@ -34,50 +34,38 @@ enum kerr ks_backup(const struct ks_place *place, const char *to, uint8_t ret_ha
     return k;
 }
 
-static enum kerr read_record_of(const struct ks_folder *folder, const struct ks *ks,
-                                struct buf *ret_file, bool *ret_is_older, struct kerrinfo *e)
+static enum kerr read_record(const struct ks_folder *folder, const struct ks_slot_keys *keys,
+                             struct ks_accepted **ret, struct kerrinfo *e)
 {
-    AUTO_ACCEPTED had = NULL;
-    enum kerr k = ks_folder_read(folder, KS_FILE_ACCEPTED, ret_file, e);
-    if (k == KERR_OK) {
-        k = ks_accepted_find(buf_view(ret_file), &ks->slot_keys, &had, e);
-    }
-    if (k == KERR_OK) {
-        *ret_is_older = had->generation < ks->model->generation;
-    }
-    return k;
+    AUTO_BUF file = {0};
+    enum kerr k = ks_folder_read(folder, KS_FILE_ACCEPTED, &file, e);
+    return k == KERR_OK ? ks_accepted_read(buf_view(&file), keys, ret, e) : k;
 }
 
 enum kerr ks_remember(const struct ks_place *place, const struct ks *ks, struct kerrinfo *e)
 {
     AUTO_FOLDER folder = KS_FOLDER_NONE;
-    AUTO_BUF seen = {0};
-    AUTO_BUF old_file = {0};
+    AUTO_ACCEPTED seen = NULL;
+    AUTO_ACCEPTED record = NULL;
     AUTO_BUF file = {0};
-    AUTO_ACCEPTED now = NULL;
     AUTO_FD lock = -1;
-    bool is_older = false;
     enum kerr k = ks_folder_open(place->path, false, &folder, e);
     if (k == KERR_OK) {
-        k = read_record_of(&folder, ks, &seen, &is_older, e);
+        k = read_record(&folder, &ks->slot_keys, &seen, e);
     }
     /* Nearly always the tool has written it already; then a read-only folder is no trouble. */
-    if (k != KERR_OK || !is_older) {
+    if (k != KERR_OK || seen->generation >= ks->model->generation) {
         return k;
     }
     k = ks_folder_lock(&folder, &lock, e);
     if (k == KERR_OK) {
-        k = read_record_of(&folder, ks, &old_file, &is_older, e);
+        k = read_record(&folder, &ks->slot_keys, &record, e);
     }
-    if (k != KERR_OK || !is_older) {
+    if (k != KERR_OK || record->generation >= ks->model->generation) {
         return k;
     }
-    k = ks_accepted_of(ks->model, ks->hash, &ks->slot_keys, &now, e);
-    if (k == KERR_OK) {
-        const struct ks_accepted *records[] = {now};
-        const struct ks_slot_keys *keys[] = {&ks->slot_keys};
-        k = ks_accepted_update(buf_view(&old_file), records, keys, 1, &file, e);
-    }
+    ks_accepted_take(record, ks->model, ks->hash);
+    k = ks_accepted_write(record, &file, e);
     if (k == KERR_OK) {
         k = ks_folder_write(
             &folder, &(struct ks_folder_write){.which = KS_FILE_ACCEPTED, .data = buf_view(&file)},
@@ -86,17 +74,51 @@ enum kerr ks_remember(const struct ks_place *place, const struct ks *ks, struct 
     return k;
 }
 
-/* This node's record for the slot that opened the backup; *ret NULL when there is none at all. */
-static enum kerr find_record(const struct ks_folder *folder, const struct ks *ks,
-                             bool has_fingerprint, struct ks_accepted **ret, struct kerrinfo *e)
+/* A restore under way. */
+struct restoring {
+    const struct ks_place *place;
+    const struct ks_restore *r;
+    struct ks_folder folder;
+    int lock_fd;
+    struct ks *ks;         /* the backup, opened; becomes what is written */
+    struct ks_parts parts; /* views into `file` */
+    struct buf file;
+    struct ks_accepted *record; /* what this node knows; NULL when nothing vouches */
+    bool present_is_good;       /* the keystore in place opens and follows the record */
+};
+
+static void restoring_done(struct restoring *s)
 {
-    AUTO_BUF file = {0};
-    struct kerrinfo cause = {0};
-    enum kerr k = ks_folder_read(folder, KS_FILE_ACCEPTED, &file, &cause);
-    if (k == KERR_OK) {
-        k = ks_accepted_find(buf_view(&file), &ks->slot_keys, ret, &cause);
+    ks_close(s->ks);
+    ks_accepted_free(s->record);
+    buf_done(&s->file);
+    ks_folder_close(&s->folder);
+    file_close_at(&s->lock_fd);
+}
+
+/* Before anything is asked of a person: a wrong file is refused by its hash. */
+static enum kerr read_backup(struct restoring *s, struct kerrinfo *e)
+{
+    uint8_t hash[HASH_BYTES];
+    enum kerr k = file_read(NULL, s->r->from, KS_FILE_MAX, FILE_READ_ANY, &s->file, e);
+    if (k != KERR_OK) {
+        return k;
     }
-    if (k == KERR_OK || (has_fingerprint && (k == KERR_NOTFOUND || k == KERR_UNTRUSTED))) {
+    hash_sha256(buf_view(&s->file), hash);
+    if (s->r->fingerprint != NULL && memcmp(s->r->fingerprint, hash, sizeof hash) != 0) {
+        return kerr_set(e, KERR_UNTRUSTED, "%s does not have the given fingerprint", s->r->from);
+    }
+    return ks_unseal_bytes(s->place, &s->folder, buf_view(&s->file), NULL, NULL, &s->ks, &s->parts,
+                           e);
+}
+
+/* This node's record; without a fingerprint there must be one. */
+static enum kerr find_record(struct restoring *s, struct kerrinfo *e)
+{
+    struct kerrinfo cause = {0};
+    enum kerr k = read_record(&s->folder, &s->ks->slot_keys, &s->record, &cause);
+    if (k == KERR_OK ||
+        (s->r->fingerprint != NULL && (k == KERR_NOTFOUND || k == KERR_UNTRUSTED))) {
         return KERR_OK;
     }
     if (k == KERR_NOTFOUND || k == KERR_UNTRUSTED) {
@@ -105,6 +127,51 @@ static enum kerr find_record(const struct ks_folder *folder, const struct ks *ks
                         "SHA-256 that 'etcdseal keystore backup' printed when it was made");
     }
     return kerr_set(e, k, "%s", cause.text);
+}
+
+static enum kerr check_writer(const struct restoring *s, struct kerrinfo *e)
+{
+    const struct ks_model *m = s->ks->model;
+    const struct ks_slot *writer = ks_model_slot(m, m->writer);
+    if (writer == NULL || ks_check_signature(&s->parts, writer->sign_key, NULL) != KERR_OK) {
+        return kerr_set(e, KERR_UNTRUSTED, "%s is not signed by the slot that it names as writer",
+                        s->r->from);
+    }
+    if (s->r->fingerprint != NULL) {
+        return KERR_OK;
+    }
+    /* The record vouches for writers that it knows; older generations are what backups are. */
+    const struct ks_accepted_slot *known = ks_accepted_member(s->record, m->writer);
+    if (known == NULL || memcmp(known->sign_key, writer->sign_key, PUBKEY_BYTES) != 0 ||
+        memcmp(s->record->store_id, m->store_id, KS_ID_BYTES) != 0) {
+        return kerr_set(e, KERR_UNTRUSTED,
+                        "%s was written by a slot that this node does not know; give --fingerprint",
+                        s->r->from);
+    }
+    return KERR_OK;
+}
+
+/* The keystore in place may be newer than the record by one change that was cut off. Where it opens
+ * with the same slot and follows the record, it is the better witness. */
+static void look_at_present(struct restoring *s)
+{
+    AUTO_BUF file = {0};
+    AUTO_KS present = NULL;
+    struct ks_parts parts;
+    if (ks_folder_read(&s->folder, KS_FILE_KEYSTORE, &file, NULL) != KERR_OK ||
+        ks_unseal_bytes(s->place, &s->folder, buf_view(&file), NULL, s->ks, &present, &parts,
+                        NULL) != KERR_OK) {
+        return;
+    }
+    /* Without a record it is a witness only against losing keys: nothing says that it is ours. */
+    if (s->record == NULL) {
+        s->present_is_good = true;
+        return;
+    }
+    if (ks_accepted_check(s->record, present->model, &parts, present->hash, NULL) == KERR_OK) {
+        s->present_is_good = true;
+        ks_accepted_take(s->record, present->model, present->hash);
+    }
 }
 
 static bool is_given_up(const struct ks_restore *r, const uint8_t id[KS_ID_BYTES])
@@ -117,152 +184,219 @@ static bool is_given_up(const struct ks_restore *r, const uint8_t id[KS_ID_BYTES
     return false;
 }
 
-/* Keys that this node knows of and the backup lacks must be given up by name; keys that were
- * destroyed since the backup are destroyed again. */
-static enum kerr reconcile_keys(const struct ks_restore *r, const struct ks_accepted *had,
-                                struct ks_model *m, struct kerrinfo *e)
+static enum kerr add_tombstone(struct ks_model *m, const struct ks_accepted_key *had,
+                               uint64_t now_s, struct kerrinfo *e)
 {
-    for (size_t i = 0; i < had->key_count; i++) {
-        struct ks_key *key = ks_model_key(m, had->keys[i].id);
-        char id[KS_KEY_ID_TEXT];
-        ks_key_id_text(had->keys[i].id, id);
-        if (key == NULL && !had->keys[i].is_destroyed && !is_given_up(r, had->keys[i].id)) {
-            return kerr_set(e, KERR_DENIED,
-                            "key %s is in the present keystore and not in the file; what it wraps "
-                            "would be lost: restore a newer backup, or give it up with --lose %s",
-                            id, id);
-        }
-        if (key != NULL && key->material != NULL && had->keys[i].is_destroyed) {
-            if (ks_state(key) == KS_PRIMARY) {
-                return kerr_set(e, KERR_DENIED,
-                                "key %s is the file's primary key and was destroyed since: restore "
-                                "a newer backup",
-                                id);
-            }
-            secret_free(key->material);
-            key->material = NULL;
-            key->destroyed_at_s = clock_wall_s();
-        }
+    static const char note[] = "destroyed after the backup that was restored";
+    if (m->key_count == KS_KEYS_MAX) {
+        return kerr_set(e, KERR_LIMIT, "the keystore would hold more than %d keys", KS_KEYS_MAX);
+    }
+    struct ks_key *key = &m->keys[m->key_count++];
+    *key = (struct ks_key){.suite = SUITE_XAES_256_GCM,
+                           .birth_epoch = m->root_epoch,
+                           .created_at_s = m->written_at_s,
+                           .destroyed_at_s = now_s};
+    memcpy(key->id, had->id, KS_ID_BYTES);
+    memcpy(key->note, note, sizeof note);
+    return KERR_OK;
+}
+
+static void destroy_again(struct ks_key *key, uint64_t now_s)
+{
+    secret_free(key->material);
+    key->material = NULL;
+    key->destroyed_at_s = now_s;
+    if (key->promoted_at_s != 0 && key->retired_at_s == 0) {
+        key->retired_at_s = now_s;
+    }
+}
+
+static enum kerr reconcile_key(const struct restoring *s, const struct ks_accepted_key *had,
+                               uint64_t now_s, struct kerrinfo *e)
+{
+    struct ks_model *m = s->ks->model;
+    struct ks_key *key = ks_model_key(m, had->id);
+    bool was_destroyed = (had->flags & KS_ACCEPTED_DESTROYED) != 0;
+    char id[KS_KEY_ID_TEXT];
+    ks_key_id_text(had->id, id);
+    if (key == NULL && was_destroyed) {
+        return add_tombstone(m, had, now_s, e);
+    }
+    if (key == NULL) {
+        return is_given_up(s->r, had->id)
+                   ? KERR_OK
+                   : kerr_set(e, KERR_DENIED,
+                              "key %s is in the present keystore and not in the file; what it "
+                              "wraps would be lost: restore a newer backup, or give it up with "
+                              "--lose %s",
+                              id, id);
+    }
+    if (was_destroyed && key->material != NULL) {
+        destroy_again(key, now_s);
+    }
+    if ((had->flags & KS_ACCEPTED_COMPROMISED) != 0 && key->compromised_at_s == 0) {
+        key->compromised_at_s = now_s;
+    }
+    if ((had->flags & KS_ACCEPTED_DISABLED) != 0 && key->disabled_at_s == 0) {
+        key->disabled_at_s = now_s;
+        key->retired_at_s =
+            key->promoted_at_s != 0 && key->retired_at_s == 0 ? now_s : key->retired_at_s;
     }
     return KERR_OK;
 }
 
-/* The generation to write: above the file's, the accepted one's and what lies there now. One is
- * left out, because the record of another slot may stand at `top`, and to it top + 1 with another
- * past would be a fork. */
-static uint64_t next_generation(const struct ks_folder *folder, const struct ks_model *m,
-                                const struct ks_accepted *had)
+/* No key id comes back: what stopped being primary since the backup stays so. */
+static enum kerr reconcile_primary(const struct restoring *s, uint64_t now_s, struct kerrinfo *e)
 {
-    uint64_t top = m->generation;
-    if (had != NULL && had->generation > top) {
-        top = had->generation;
+    struct ks_model *m = s->ks->model;
+    struct ks_command_args args = {.now_s = now_s};
+    uint8_t wanted[KS_ID_BYTES];
+    bool has_wanted = false;
+    for (size_t i = 0; i < s->record->key_count; i++) {
+        const struct ks_accepted_key *had = &s->record->keys[i];
+        struct ks_key *key = ks_model_key(m, had->id);
+        if ((had->flags & KS_ACCEPTED_PRIMARY) == 0 || key == NULL) {
+            continue;
+        }
+        if (ks_state(key) == KS_PRIMARY) {
+            return KERR_OK;
+        }
+        memcpy(wanted, had->id, KS_ID_BYTES);
+        has_wanted = ks_state(key) == KS_STAGED;
     }
-    AUTO_BUF file = {0};
-    AUTO_MODEL present = NULL;
-    struct ks_parts parts;
-    /* The present file may be damaged: that is why one restores. */
-    if (ks_folder_read(folder, KS_FILE_KEYSTORE, &file, NULL) == KERR_OK &&
-        ks_model_new(&present, NULL) == KERR_OK &&
-        ks_format_read(buf_view(&file), present, &parts, NULL) == KERR_OK &&
-        memcmp(present->store_id, m->store_id, KS_ID_BYTES) == 0 && present->generation > top) {
-        top = present->generation;
+    enum kerr k = KERR_OK;
+    if (!has_wanted) {
+        enum suite suite = SUITE_XAES_256_GCM;
+        for (size_t i = 0; i < m->key_count; i++) {
+            suite = m->keys[i].material != NULL ? (enum suite)m->keys[i].suite : suite;
+        }
+        k = ks_add_key(m, suite, now_s, wanted, e);
+    }
+    return k == KERR_OK ? ks_command(m, KS_PROMOTE, wanted, &args, NULL, e) : k;
+}
+
+static enum kerr drop_removed_slots(struct restoring *s, struct kerrinfo *e)
+{
+    struct ks_model *m = s->ks->model;
+    size_t kept = 0;
+    for (size_t i = 0; i < m->slot_count; i++) {
+        const struct ks_accepted_slot *known = ks_accepted_member(s->record, m->slots[i].id);
+        if (known != NULL && memcmp(known->box_key, m->slots[i].box_key, PUBKEY_BYTES) == 0 &&
+            memcmp(known->sign_key, m->slots[i].sign_key, PUBKEY_BYTES) == 0) {
+            if (kept != i) {
+                m->slots[kept] = m->slots[i];
+            }
+            kept++;
+        }
+    }
+    m->slot_count = kept;
+    if (ks_model_slot(m, s->ks->slot_keys.slot) == NULL) {
+        return kerr_set(e, KERR_DENIED,
+                        "the slot that opens %s was removed since it was made; open it with "
+                        "another one: --unseal NAME=SPEC",
+                        s->r->from);
+    }
+    if (kept < s->record->roster_count && !s->r->lose_slots) {
+        return kerr_set(e, KERR_DENIED,
+                        "%zu of the slots that the present keystore has are not in the file; they "
+                        "could no longer open it: restore a newer backup, or give them up with "
+                        "--lose-slots and add them again",
+                        s->record->roster_count - kept);
+    }
+    return KERR_OK;
+}
+
+static enum kerr reconcile(struct restoring *s, struct kerrinfo *e)
+{
+    uint64_t now_s = clock_wall_s();
+    enum kerr k = drop_removed_slots(s, e);
+    for (size_t i = 0; i < s->record->key_count && k == KERR_OK; i++) {
+        k = reconcile_key(s, &s->record->keys[i], now_s, e);
+    }
+    return k == KERR_OK ? reconcile_primary(s, now_s, e) : k;
+}
+
+/* Above the file's and what this node accepted. One is left out: a node that did not take part and
+ * stands at the top would take top + 1 with another past for a fork. */
+static uint64_t next_generation(const struct restoring *s)
+{
+    uint64_t top = s->ks->model->generation;
+    if (s->record != NULL && s->record->generation > top) {
+        top = s->record->generation;
     }
     return top + 2;
 }
 
-static enum kerr check_fingerprint(const struct ks_restore *r, const struct ks *ks,
-                                   struct kerrinfo *e)
-{
-    if (r->fingerprint != NULL && memcmp(r->fingerprint, ks->hash, HASH_BYTES) != 0) {
-        return kerr_set(e, KERR_UNTRUSTED, "%s does not have the given fingerprint", r->from);
-    }
-    return KERR_OK;
-}
-
-static enum kerr check_vouched(const struct ks_restore *r, const struct ks_accepted *had,
-                               const struct ks *ks, const struct ks_parts *parts,
-                               struct kerrinfo *e)
-{
-    const struct ks_slot *writer = ks_model_slot(ks->model, ks->model->writer);
-    if (writer == NULL || ks_check_signature(parts, writer->sign_key, NULL) != KERR_OK) {
-        return kerr_set(e, KERR_UNTRUSTED, "%s is not signed by the slot that it names as writer",
-                        r->from);
-    }
-    if (r->fingerprint != NULL) {
-        return KERR_OK;
-    }
-    /* The record vouches for writers that it knows; older generations are what backups are. */
-    for (size_t i = 0; had != NULL && i < had->roster_count; i++) {
-        if (memcmp(had->roster[i].id, writer->id, KS_ID_BYTES) == 0 &&
-            memcmp(had->roster[i].sign_key, writer->sign_key, PUBKEY_BYTES) == 0 &&
-            memcmp(had->store_id, ks->model->store_id, KS_ID_BYTES) == 0) {
-            return KERR_OK;
-        }
-    }
-    return kerr_set(e, KERR_UNTRUSTED,
-                    "%s was written by a slot that this node does not know; give --fingerprint",
-                    r->from);
-}
-
-static enum kerr restore_unseal(const struct ks_folder *folder, const struct ks_restore *r,
-                                struct kerrinfo *e)
+static enum kerr restore_unseal(const struct restoring *s, struct kerrinfo *e)
 {
     bool exists = false;
-    enum kerr k = ks_folder_exists(folder, KS_FILE_UNSEAL, &exists, e);
-    if (k != KERR_OK || exists || r->spec_count == 0) {
+    enum kerr k = ks_folder_exists(&s->folder, KS_FILE_UNSEAL, &exists, e);
+    if (k != KERR_OK || exists || s->r->spec_count == 0) {
         return k;
     }
     const struct seal_spec *specs[KS_SLOTS_MAX];
-    size_t count = r->spec_count < KS_SLOTS_MAX ? r->spec_count : KS_SLOTS_MAX;
+    size_t count = s->r->spec_count < KS_SLOTS_MAX ? s->r->spec_count : KS_SLOTS_MAX;
     for (size_t i = 0; i < count; i++) {
-        specs[i] = &r->specs[i];
+        specs[i] = &s->r->specs[i];
     }
-    return ks_put_unseal(folder, specs, count, true, e);
+    return ks_put_unseal(&s->folder, specs, count, true, e);
+}
+
+static enum kerr write_restored(struct restoring *s, struct kerrinfo *e)
+{
+    struct ks *ks = s->ks;
+    memcpy(ks->model->previous_hash, ks->hash, HASH_BYTES);
+    ks->model->generation = next_generation(s);
+    ks->model->written_at_s = clock_wall_s();
+    enum kerr k = ks_renew_root(ks, e);
+    if (k == KERR_OK) {
+        k = restore_unseal(s, e);
+    }
+    if (k == KERR_OK && s->record == NULL) {
+        k = ks_accepted_new(&ks->accepted, e);
+    }
+    if (k == KERR_OK && s->record == NULL) {
+        k = ks_share_accept_key(s->place, &s->folder, ks, e);
+    }
+    if (s->record != NULL) {
+        ks->accepted = s->record;
+        s->record = NULL;
+    }
+    return k == KERR_OK ? ks_put(&s->folder, ks, false,
+                                 s->present_is_good ? KS_KEEP_PREV : KS_KEEP_DAMAGED, e)
+                        : k;
 }
 
 enum kerr ks_restore(const struct ks_place *place, const struct ks_restore *r,
                      uint64_t *ret_generation, struct kerrinfo *e)
 {
-    AUTO_FOLDER folder = KS_FOLDER_NONE;
-    AUTO_FD lock = -1;
-    AUTO_BUF file = {0};
-    AUTO_KS ks = NULL;
-    AUTO_ACCEPTED had = NULL;
-    struct ks_parts parts;
-    enum kerr k = ks_folder_open(place->path, true, &folder, e);
+    AUTO(restoring_done)
+    struct restoring s = {.place = place, .r = r, .folder = KS_FOLDER_NONE, .lock_fd = -1};
+    enum kerr k = ks_folder_open(place->path, true, &s.folder, e);
     if (k == KERR_OK) {
-        k = ks_folder_lock(&folder, &lock, e);
+        k = ks_folder_lock(&s.folder, &s.lock_fd, e);
     }
     if (k == KERR_OK) {
-        k = file_read(NULL, r->from, KS_FILE_MAX, FILE_READ_ANY, &file, e);
+        k = read_backup(&s, e);
     }
     if (k == KERR_OK) {
-        k = ks_unseal_bytes(place, &folder, buf_view(&file), NULL, &ks, &parts, e);
+        k = find_record(&s, e);
     }
     if (k == KERR_OK) {
-        k = check_fingerprint(r, ks, e);
-    }
-    if (k == KERR_OK) {
-        k = find_record(&folder, ks, r->fingerprint != NULL, &had, e);
-    }
-    if (k == KERR_OK) {
-        k = check_vouched(r, had, ks, &parts, e);
-    }
-    if (k == KERR_OK && had != NULL) {
-        k = reconcile_keys(r, had, ks->model, e);
+        k = check_writer(&s, e);
     }
     if (k != KERR_OK) {
         return k;
     }
-    memcpy(ks->model->previous_hash, ks->hash, HASH_BYTES);
-    ks->model->generation = next_generation(&folder, ks->model, had);
-    ks->model->written_at_s = clock_wall_s();
-    k = restore_unseal(&folder, r, e);
-    if (k == KERR_OK) {
-        k = ks_put(&folder, ks, false, true, NULL, 0, e);
+    look_at_present(&s);
+    if (s.record != NULL) {
+        k = reconcile(&s, e);
     }
     if (k == KERR_OK) {
-        *ret_generation = ks->model->generation;
+        k = write_restored(&s, e);
+    }
+    if (k == KERR_OK) {
+        *ret_generation = s.ks->model->generation;
     }
     return k;
 }

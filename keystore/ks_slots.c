@@ -17,12 +17,12 @@ static void allow_algorithms(struct ks_model *m)
     m->allowed_count = KS_CLASSES;
 }
 
-static enum kerr check_new(const struct ks_folder *folder, const struct ks_new_slot *slots,
-                           size_t count, struct kerrinfo *e)
+/* An init that was interrupted leaves a record of generation 1 and neither keystore nor PATH.prev.
+ */
+static enum kerr check_absent(const struct ks_folder *folder, struct kerrinfo *e)
 {
-    static const enum ks_file must_not_be[] = {KS_FILE_KEYSTORE, KS_FILE_ACCEPTED};
+    static const enum ks_file must_not_be[] = {KS_FILE_KEYSTORE, KS_FILE_PREV, KS_FILE_DAMAGED};
     for (size_t i = 0; i < ARRAY_LEN(must_not_be); i++) {
-        const char *name = folder->names[must_not_be[i]];
         bool exists = true;
         enum kerr k = ks_folder_exists(folder, must_not_be[i], &exists, e);
         if (k != KERR_OK) {
@@ -30,8 +30,27 @@ static enum kerr check_new(const struct ks_folder *folder, const struct ks_new_s
         }
         if (exists) {
             return kerr_set(e, KERR_EXISTS, "%s/%s exists; a keystore is never overwritten",
-                            folder->dir.path, name);
+                            folder->dir.path, folder->names[must_not_be[i]]);
         }
+    }
+    AUTO_BUF accepted = {0};
+    enum kerr k = ks_folder_read(folder, KS_FILE_ACCEPTED, &accepted, NULL);
+    if (k == KERR_NOTFOUND ||
+        (k == KERR_OK && ks_accepted_peek_generation(buf_view(&accepted)) == 1)) {
+        return KERR_OK;
+    }
+    return kerr_set(e, KERR_EXISTS,
+                    "%s/%s exists: there was a keystore; bring it back with 'etcdseal keystore "
+                    "restore', or remove that file if it is to be forgotten",
+                    folder->dir.path, folder->names[KS_FILE_ACCEPTED]);
+}
+
+static enum kerr check_new(const struct ks_folder *folder, const struct ks_new_slot *slots,
+                           size_t count, struct kerrinfo *e)
+{
+    enum kerr k = check_absent(folder, e);
+    if (k != KERR_OK) {
+        return k;
     }
     if (count == 0 || count > KS_SLOTS_MAX) {
         return kerr_set(e, KERR_INPUT, "a keystore needs 1 to %d slots", KS_SLOTS_MAX);
@@ -48,38 +67,27 @@ static enum kerr check_new(const struct ks_folder *folder, const struct ks_new_s
     return KERR_OK;
 }
 
-/* The slots' keys while a keystore is being made; the first slot is the writer. */
-struct making {
-    struct ks_slot_keys keys[KS_SLOTS_MAX];
-    size_t count;
-};
-
-static void making_done(struct making *m)
-{
-    for (size_t i = 0; i < m->count; i++) {
-        ks_slot_keys_done(&m->keys[i]);
-    }
-}
-
 static enum kerr make_slots(const struct ks_place *place, struct ks *ks,
-                            const struct ks_new_slot *slots, size_t count, struct making *making,
-                            struct kerrinfo *e)
+                            const struct ks_new_slot *slots, size_t count, struct kerrinfo *e)
 {
     struct ks_model *m = ks->model;
     for (size_t i = 0; i < count; i++) {
         AUTO_SECRET slot_secret = NULL;
+        AUTO_SLOT_KEYS keys = {0};
         enum kerr k = ks_make_slot(place, m, ks->root, &slots[i], m->written_at_s, &m->slots[i],
-                                   &slot_secret, &making->keys[i], e);
+                                   &slot_secret, &keys, e);
+        if (k == KERR_OK) {
+            k = ks_accepted_add_slot(ks->accepted, &keys, e);
+        }
         if (k != KERR_OK) {
             return k;
         }
-        m->slot_count = making->count = i + 1;
+        m->slot_count = i + 1;
+        /* The first slot is the writer. */
         if (i == 0) {
-            k = ks_slot_keys_derive(m->store_id, m->slots[0].id, slot_secret, &ks->slot_keys, e);
+            ks->slot_keys = keys;
+            keys = (struct ks_slot_keys){0};
             ks->slot_secret = secret_take(&slot_secret);
-        }
-        if (k != KERR_OK) {
-            return k;
         }
     }
     return KERR_OK;
@@ -91,6 +99,9 @@ static enum kerr make_model(struct ks *ks, enum suite suite, uint8_t ret_key[KS_
     enum kerr k = ks_model_new(&ks->model, e);
     if (k == KERR_OK) {
         k = secret_random(KS_ROOT_BYTES, &ks->root, e);
+    }
+    if (k == KERR_OK) {
+        k = ks_accepted_new(&ks->accepted, e);
     }
     if (k != KERR_OK) {
         return k;
@@ -110,19 +121,14 @@ static enum kerr make_model(struct ks *ks, enum suite suite, uint8_t ret_key[KS_
 }
 
 static enum kerr put_new(const struct ks_folder *folder, struct ks *ks,
-                         const struct ks_new_slot *slots, const struct making *making,
-                         struct kerrinfo *e)
+                         const struct ks_new_slot *slots, size_t count, struct kerrinfo *e)
 {
     const struct seal_spec *specs[KS_SLOTS_MAX];
-    const struct ks_slot_keys *extra[KS_SLOTS_MAX];
-    for (size_t i = 0; i < making->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         specs[i] = slots[i].spec;
-        extra[i] = &making->keys[i];
     }
-    /* An unseal file without a keystore is what an interrupted init leaves: the next one replaces
-     * it. */
-    enum kerr k = ks_put_unseal(folder, specs, making->count, false, e);
-    return k == KERR_OK ? ks_put(folder, ks, true, false, extra + 1, making->count - 1, e) : k;
+    enum kerr k = ks_put_unseal(folder, specs, count, false, e);
+    return k == KERR_OK ? ks_put(folder, ks, true, KS_KEEP_NOTHING, e) : k;
 }
 
 enum kerr ks_init(const struct ks_place *place, const struct ks_new_slot *slots, size_t count,
@@ -145,12 +151,11 @@ enum kerr ks_init(const struct ks_place *place, const struct ks_new_slot *slots,
     if (k == KERR_OK) {
         k = make_model(ks, suite, key, e);
     }
-    AUTO(making_done) struct making making = {.count = 0};
     if (k == KERR_OK) {
-        k = make_slots(place, ks, slots, count, &making, e);
+        k = make_slots(place, ks, slots, count, e);
     }
     if (k == KERR_OK) {
-        k = put_new(&folder, ks, slots, &making, e);
+        k = put_new(&folder, ks, slots, count, e);
     }
     if (k == KERR_OK) {
         memcpy(ret_key, key, KS_ID_BYTES);
@@ -231,12 +236,22 @@ enum kerr ks_add_slot(const struct ks_place *place, const struct ks_new_slot *sl
     if (k == KERR_OK) {
         k = record_change(&c, KS_CHANGE_ADD, &m->slots[m->slot_count], e);
     }
+    /* What the new slot needs on this node is there before the slot is: cut off in between, nothing
+     * refers to it yet. */
     if (k == KERR_OK) {
-        m->slot_count++;
-        c.extra = &keys;
-        k = ks_change_commit(&c, e);
+        k = ks_accepted_add_slot(c.ks->accepted, &keys, e);
     }
-    return k == KERR_OK ? edit_unseal(&c, slot->spec, NULL, e) : k;
+    if (k == KERR_OK) {
+        k = ks_put_accepted(&c.folder, c.ks, e);
+    }
+    if (k == KERR_OK) {
+        k = edit_unseal(&c, slot->spec, NULL, e);
+    }
+    if (k != KERR_OK) {
+        return k;
+    }
+    m->slot_count++;
+    return ks_change_commit(&c, e);
 }
 
 static enum kerr check_removal(const struct ks_change *c, const struct ks_slot *slot,
@@ -268,6 +283,20 @@ static enum kerr check_removal(const struct ks_change *c, const struct ks_slot *
                     name);
 }
 
+/* The removed slot's holder knows the old one, and could make records with it. */
+static enum kerr renew_accept_key(struct ks_change *c, struct kerrinfo *e)
+{
+    AUTO_ACCEPTED fresh = NULL;
+    enum kerr k = ks_accepted_new(&fresh, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    ks_accepted_free(c->ks->accepted);
+    c->ks->accepted = fresh;
+    fresh = NULL;
+    return ks_share_accept_key(c->place, &c->folder, c->ks, e);
+}
+
 enum kerr ks_remove_slot(const struct ks_place *place, const char *name, struct kerrinfo *e)
 {
     AUTO_CHANGE c = KS_CHANGE_NONE;
@@ -287,7 +316,10 @@ enum kerr ks_remove_slot(const struct ks_place *place, const char *name, struct 
     size_t at = (size_t)(slot - m->slots);
     m->slot_count--;
     memmove(&m->slots[at], &m->slots[at + 1], (m->slot_count - at) * sizeof *m->slots);
-    k = ks_change_root(&c, e);
+    k = ks_renew_root(c.ks, e);
+    if (k == KERR_OK) {
+        k = renew_accept_key(&c, e);
+    }
     if (k == KERR_OK) {
         k = ks_change_commit(&c, e);
     }
@@ -356,7 +388,10 @@ enum kerr ks_test_slot(const struct ks_place *place, const char *name, struct ke
     if (k != KERR_OK) {
         return k;
     }
+    k = ks_accepted_add_slot(c.ks->accepted, &keys, e);
+    if (k != KERR_OK) {
+        return k;
+    }
     m->slots[slot - m->slots].tested_at_s = c.now_s;
-    c.extra = &keys;
     return ks_change_commit(&c, e);
 }

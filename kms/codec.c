@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * protobuf-c does the wire format; this file adds what it does not do: UTF-8, maxima, field number
- * 0, names of annotations that come twice, and memory that is bounded and wiped.
+ * protobuf-c does the wire format; this file adds what it does not do: UTF-8, maxima, names of
+ * annotations that come twice, and memory that is bounded and wiped.
  *
  * protobuf-c 1.4.1 is stricter than proto3 in two ways, both harmless: a known field with another
  * wire type, and the long deprecated groups, are refused instead of skipped.
@@ -42,18 +42,6 @@ static void codec_free(void *arena, void *block)
     arena_wipe(arena, block);
 }
 
-/* proto3 knows no field 0; protobuf-c takes it for one more unknown field. */
-static enum kerr check_unknown(const ProtobufCMessage *m, struct kerrinfo *e)
-{
-    for (unsigned i = 0; i < m->n_unknown_fields; i++) {
-        if (m->unknown_fields[i].tag == 0) {
-            return kerr_set(e, KERR_INPUT, "%s with a field of number 0",
-                            m->descriptor->short_name);
-        }
-    }
-    return KERR_OK;
-}
-
 static enum kerr unpack(const ProtobufCMessageDescriptor *type, size_t max, struct bytes message,
                         struct arena *a, ProtobufCMessage **ret, struct kerrinfo *e)
 {
@@ -64,11 +52,8 @@ static enum kerr unpack(const ProtobufCMessageDescriptor *type, size_t max, stru
     ProtobufCAllocator allocator = {codec_alloc, codec_free, a};
     ProtobufCMessage *m = protobuf_c_message_unpack(type, &allocator, message.len, message.ptr);
     if (m != NULL) {
-        enum kerr k = check_unknown(m, e);
-        if (k == KERR_OK) {
-            *ret = m;
-        }
-        return k;
+        *ret = m;
+        return KERR_OK;
     }
     enum kerr why = arena_failure(a);
     if (why == KERR_LIMIT) {
@@ -129,10 +114,6 @@ static enum kerr put_annotation(struct kms_annotations *to, const V2__Annotation
                                 struct kerrinfo *e)
 {
     struct kms_annotation row = {view(from->name), view(from->value)};
-    enum kerr k = check_unknown(&from->base, e);
-    if (k != KERR_OK) {
-        return k;
-    }
     size_t i = 0;
     while (i < to->count && !bytes_equal(to->rows[i].name, row.name)) {
         i++;

@@ -3,10 +3,12 @@
  * KMS v2 messages (k8s.io/kms apis/v2/api.proto) as plain structs, and back. Pure: no I/O, no
  * state, any thread.
  *
- * Decoding refuses what proto3 forbids (strings that are not UTF-8) and what kube-apiserver would
- * refuse later (sizes); unknown fields are skipped, as proto3 demands. Decoded structs own one
- * arena each: call the _done function. Plaintext is moved into a secret while decoding, and the
- * codec's own copies are wiped before they are freed.
+ * Decoding refuses what proto3 forbids (strings that are not UTF-8), a known field of another wire
+ * type, groups, and what kube-apiserver would refuse later (sizes); unknown fields are skipped, and
+ * of a field that is repeated the last counts, as proto3 demands. Text may hold NUL bytes. Decoded
+ * structs own one arena each (kms/arena.h): call the _done function. Plaintext is moved into a
+ * secret while decoding, and the codec's own copies are wiped before they are freed. Encoding
+ * refuses the same sizes and text.
  *
  * Codes: INPUT for bytes that are no such message, LIMIT for a field over its maximum, NOMEM.
  */
@@ -17,16 +19,16 @@
 #include "base/secret.h"
 
 /* Largest request messages, bytes: the fields' maxima plus room for tags and lengths. */
-#define KMS_STATUS_REQUEST_MAX 64
+#define KMS_STATUS_REQUEST_MAX  64
 #define KMS_ENCRYPT_REQUEST_MAX 2048
 #define KMS_DECRYPT_REQUEST_MAX 40960
 
-#define KMS_PLAINTEXT_MAX 1024         /* what we look at at all; providers allow less */
-#define KMS_UID_MAX 256                /* kube-apiserver sends a UUID of 36 characters */
-#define KMS_KEY_ID_MAX 1024            /* kmsv2/envelope.go: keyIDMaxSize */
-#define KMS_CIPHERTEXT_MAX 1024        /* encryptedDEKSourceMaxSize */
+#define KMS_PLAINTEXT_MAX         1024  /* what we look at at all; providers allow less */
+#define KMS_UID_MAX               256   /* kube-apiserver sends a UUID of 36 characters */
+#define KMS_KEY_ID_MAX            1024  /* kmsv2/envelope.go: keyIDMaxSize */
+#define KMS_CIPHERTEXT_MAX        1024  /* encryptedDEKSourceMaxSize */
 #define KMS_ANNOTATIONS_MAX_BYTES 32768 /* annotationsMaxSize: names and values together */
-#define KMS_ANNOTATIONS_MAX 8
+#define KMS_ANNOTATIONS_MAX       8
 
 enum kms_method { KMS_STATUS, KMS_ENCRYPT, KMS_DECRYPT, KMS_METHOD_COUNT };
 extern const char *const kms_method_paths[KMS_METHOD_COUNT]; /* "/v2.KeyManagementService/Status" */
@@ -68,6 +70,7 @@ struct kms_decrypt_request {
     void *arena;
 };
 
+/* `ret` is untouched on failure. */
 enum kerr kms_decode_status_request(struct bytes message, struct kerrinfo *e) MUST_CHECK;
 enum kerr kms_decode_encrypt_request(struct bytes message, struct kms_encrypt_request *ret,
                                      struct kerrinfo *e) MUST_CHECK;

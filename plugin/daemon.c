@@ -38,11 +38,6 @@ static enum kerr find_status_path(struct daemon *d, struct kerrinfo *e)
     if (k != KERR_OK) {
         return k;
     }
-    if (strcmp(name, STATUS_NAME) == 0) {
-        return kerr_set(e, KERR_CONFIG,
-                        "socket.path: the name " STATUS_NAME " is taken by the "
-                        "status socket, which lies in the same folder");
-    }
     int len = snprintf(d->status_path, sizeof d->status_path, "%s/" STATUS_NAME,
                        strcmp(folder, "/") == 0 ? "" : folder);
     if (len < 0 || (size_t)len >= sizeof d->status_path) {
@@ -228,10 +223,11 @@ static void on_signal(void *ctx, uint32_t events)
         reload_on_signal(d);
     } else if (d->phase == DAEMON_RUNNING) {
         begin_stop(d, info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
-    } else if (!is_reload) {
-        log_event(LOG_LEVEL_WARN, "stopped-at-once");
-        listener_close(&d->status);
-        _exit(0);
+    } else if (d->phase == DAEMON_STOPPING && !is_reload && !d->is_hurried) {
+        d->is_hurried = true;
+        log_event(LOG_LEVEL_WARN, "stopping-at-once",
+                  log_u64("in_flight", rpc_server_in_flight(d->rpc)));
+        rpc_server_shutdown(d->rpc, 0);
     }
 }
 
@@ -354,7 +350,7 @@ static void close_source(struct daemon *d, struct loop_source *s)
 /* After a start that failed half way as well. */
 static void finish(struct daemon *d)
 {
-    unsigned grace_ms = d->config->shutdown_grace_ms;
+    unsigned grace_ms = d->is_hurried ? 0 : d->config->shutdown_grace_ms;
     if (d->has_rpc_thread) {
         if (d->phase == DAEMON_RUNNING) {
             rpc_server_shutdown(d->rpc, grace_ms);

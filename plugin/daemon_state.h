@@ -28,6 +28,7 @@ struct daemon {
     uint64_t started_at_s;
     uint64_t started_mono_ms;
     enum daemon_phase phase;
+    bool is_hurried; /* told to stop twice */
 
     struct listener kms;
     struct listener status;

@@ -208,6 +208,7 @@ static enum kerr owner_ids(const struct listen_spec *spec, uid_t *ret_uid, gid_t
     uint64_t uid = 0;
     uint64_t gid = 0;
     if (text_to_u64(spec->owner, "socket.owner", 0, UINT32_MAX - 1, &uid, NULL) != KERR_OK) {
+        /* cppcheck-suppress getpwnamCalled ; no other thread runs yet */
         const struct passwd *user = getpwnam(spec->owner);
         if (user == NULL) {
             return no_such("socket.owner", spec->owner, e);
@@ -215,6 +216,7 @@ static enum kerr owner_ids(const struct listen_spec *spec, uid_t *ret_uid, gid_t
         uid = user->pw_uid;
     }
     if (text_to_u64(spec->group, "socket.group", 0, UINT32_MAX - 1, &gid, NULL) != KERR_OK) {
+        /* cppcheck-suppress getgrnamCalled ; no other thread runs yet */
         const struct group *group = getgrnam(spec->group);
         if (group == NULL) {
             return no_such("socket.group", spec->group, e);

@@ -18,6 +18,8 @@ struct loader {
     int fd; /* eventfd: counts results */
     pthread_mutex_t lock;
     pthread_cond_t asked_cond;
+    pthread_cond_t ended_cond; /* on the monotonic clock */
+    bool has_ended;
     bool is_asked;
     bool is_stopping;
     enum reload_reason asked; /* the highest reason since the last turn */
@@ -63,8 +65,21 @@ static void *run(void *ctx)
         l->has_result = true;
         post(l);
     }
+    l->has_ended = true;
+    (void)pthread_cond_signal(&l->ended_cond);
     (void)pthread_mutex_unlock(&l->lock);
     return NULL;
+}
+
+static void init_locks(struct loader *l)
+{
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_mutex_init(&l->lock, NULL);
+    (void)pthread_cond_init(&l->asked_cond, NULL);
+    (void)pthread_cond_init(&l->ended_cond, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
 }
 
 enum kerr loader_new(struct provider *p, struct loader **ret, struct kerrinfo *e)
@@ -74,8 +89,7 @@ enum kerr loader_new(struct provider *p, struct loader **ret, struct kerrinfo *e
         return kerr_set(e, KERR_NOMEM, "no memory for the loader");
     }
     l->provider = p;
-    (void)pthread_mutex_init(&l->lock, NULL);
-    (void)pthread_cond_init(&l->asked_cond, NULL);
+    init_locks(l);
     l->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int err = l->fd < 0 ? errno : pthread_create(&l->thread, NULL, run, l);
     if (err != 0) {
@@ -118,25 +132,38 @@ bool loader_take(struct loader *l, struct loader_result *ret)
     return has;
 }
 
+static struct timespec after_ms(unsigned wait_ms)
+{
+    struct timespec at;
+    (void)clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += wait_ms / 1000;
+    at.tv_nsec += (long)(wait_ms % 1000) * 1000000;
+    at.tv_sec += at.tv_nsec / 1000000000;
+    at.tv_nsec %= 1000000000;
+    return at;
+}
+
 bool loader_stop(struct loader *l, unsigned wait_ms)
 {
     if (l == NULL) {
         return true;
     }
+    struct timespec until = after_ms(wait_ms);
     (void)pthread_mutex_lock(&l->lock);
     l->is_stopping = true;
     (void)pthread_cond_signal(&l->asked_cond);
+    int rc = 0;
+    while (!l->has_ended && rc == 0) {
+        rc = pthread_cond_timedwait(&l->ended_cond, &l->lock, &until);
+    }
+    bool has_ended = l->has_ended;
     (void)pthread_mutex_unlock(&l->lock);
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += wait_ms / 1000;
-    until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    if (pthread_clockjoin_np(l->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
+    if (!has_ended) {
         return false;
     }
+    (void)pthread_join(l->thread, NULL);
     (void)pthread_cond_destroy(&l->asked_cond);
+    (void)pthread_cond_destroy(&l->ended_cond);
     (void)pthread_mutex_destroy(&l->lock);
     file_close_at(&l->fd);
     free(l);

@@ -23,7 +23,7 @@ static const struct opt_command commands[] = {
      .more = "Everything is in the configuration file; etcdseal config print shows all its keys "
              "with their values.\n\n"
              "SIGHUP reloads the configuration and looks at the keystore. SIGTERM and SIGINT end "
-             "the daemon after the calls in flight, a second one at once.\n\n"
+             "the daemon after the calls in flight; a second one cancels them.\n\n"
              "Exit codes: 0 ended as asked, 2 wrong command line or configuration, 3 could not "
              "start or had to give up.",
      .fn = options_run},

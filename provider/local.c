@@ -26,6 +26,7 @@ struct local {
     enum kerr not_serving; /* UNSEALING or SEALED while ring is NULL */
     uint64_t loaded_at_s;
     char opened_by[64];
+    char warning[KERRINFO_TEXT_MAX];
     /* Only the refreshing thread uses what follows. */
     struct ks_place place;
     struct seal_spec specs[CONFIG_SLOTS_MAX];
@@ -133,9 +134,6 @@ static enum kerr load(struct local *l, struct kerrinfo *e)
     if (k == KERR_OK) {
         k = self_test(ring, e);
     }
-    if (k == KERR_OK) {
-        k = ks_remember(&l->place, ks, e);
-    }
     if (k != KERR_OK) {
         return k;
     }
@@ -149,6 +147,20 @@ static enum kerr load(struct local *l, struct kerrinfo *e)
     l->opened = ks;
     ks = NULL;
     return KERR_OK;
+}
+
+/* A full disk or a read-only folder must not keep a good keystore from being served: the process
+ * itself believes nothing older meanwhile, and the next refresh tries again. */
+static void remember(struct local *l)
+{
+    struct kerrinfo e = {0};
+    if (ks_remember(&l->place, l->opened, &e) != KERR_OK) {
+        kerr_prefix(&e, "what this node accepted could not be written down, so a restart would "
+                        "believe an older keystore");
+    }
+    (void)pthread_mutex_lock(&l->lock);
+    memcpy(l->warning, e.text, sizeof l->warning);
+    (void)pthread_mutex_unlock(&l->lock);
 }
 
 static enum kerr local_refresh(void *ctx, bool *ret_changed, struct kerrinfo *e)
@@ -167,6 +179,7 @@ static enum kerr local_refresh(void *ctx, bool *ret_changed, struct kerrinfo *e)
     l->not_serving = may_heal ? KERR_UNSEALING : KERR_SEALED;
     (void)pthread_mutex_unlock(&l->lock);
     if (k == KERR_OK) {
+        remember(l);
         *ret_changed = !is_current;
     }
     return k;
@@ -203,11 +216,13 @@ static void local_info(void *ctx, struct provider_info *ret)
     ret->is_sealed_final = ring == NULL && l->not_serving == KERR_SEALED;
     ret->loaded_at_s = l->loaded_at_s;
     memcpy(ret->opened_by, l->opened_by, sizeof ret->opened_by);
+    memcpy(ret->warning, l->warning, sizeof ret->warning);
     (void)pthread_mutex_unlock(&l->lock);
     if (ring == NULL) {
         return;
     }
     ret->is_serving = true;
+    ret->slots_opened = 1;
     text_uuid(keyring_store_id(ring), ret->store_id);
     ret->generation = keyring_generation(ring);
     (void)snprintf(ret->current_key_id, sizeof ret->current_key_id, "%s",

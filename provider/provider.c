@@ -13,6 +13,23 @@ struct provider {
 
 static const char bad_answer[] = "the provider gave an answer outside its contract";
 
+/* Codes that provider.h lists for a function; the first row may come from any. */
+#define MAY(code)   (1U << KERR_##code)
+#define MAY_ALWAYS  (MAY(OK) | MAY(BUG) | MAY(NOMEM))
+#define MAY_OPEN    (MAY_ALWAYS | MAY(CONFIG))
+#define MAY_CURRENT (MAY_ALWAYS | MAY(UNSEALING) | MAY(SEALED))
+#define MAY_WRAP    (MAY_CURRENT | MAY(INPUT) | MAY(LIMIT))
+#define MAY_UNWRAP  (MAY_WRAP | MAY(KEYID) | MAY(STATE) | MAY(INTEGRITY))
+
+static enum kerr only(enum kerr k, unsigned may, struct kerrinfo *e)
+{
+    if (k < KERR_COUNT && (may >> k & 1U) != 0) {
+        return k;
+    }
+    kerr_clear(e);
+    return kerr_set(e, KERR_BUG, "%s: code %s", bad_answer, kerr_name(k));
+}
+
 enum kerr provider_open_with(const struct provider_ops *ops, const struct config *config,
                              struct provider **ret, struct kerrinfo *e)
 {
@@ -24,7 +41,7 @@ enum kerr provider_open_with(const struct provider_ops *ops, const struct config
         return kerr_set(e, KERR_NOMEM, "no memory for provider %s", ops->name);
     }
     *p = (struct provider){.ops = ops, .ctx = ctx};
-    enum kerr k = ops->open(ctx, config, e);
+    enum kerr k = only(ops->open(ctx, config, e), MAY_OPEN, e);
     if (k != KERR_OK) {
         provider_close(p);
         return k;
@@ -68,14 +85,20 @@ void provider_info(struct provider *p, struct provider_info *ret)
     p->ops->info(p->ctx, ret);
 }
 
+static bool is_key_id(const char id[static PROVIDER_KEY_ID_MAX + 1])
+{
+    size_t len = strnlen(id, PROVIDER_KEY_ID_MAX + 1);
+    return len > 0 && len <= PROVIDER_KEY_ID_MAX;
+}
+
 enum kerr provider_current(struct provider *p, char *to, struct kerrinfo *e)
 {
     char id[PROVIDER_KEY_ID_MAX + 1] = "";
-    enum kerr k = p->ops->current(p->ctx, id, e);
+    enum kerr k = only(p->ops->current(p->ctx, id, e), MAY_CURRENT, e);
     if (k != KERR_OK) {
         return k;
     }
-    if (id[0] == 0) {
+    if (!is_key_id(id)) {
         return kerr_set(e, KERR_BUG, "%s", bad_answer);
     }
     memcpy(to, id, strlen(id) + 1);
@@ -91,6 +114,21 @@ static size_t annotation_bytes(const struct provider_annotations *a)
     return sum;
 }
 
+static void forget(struct provider_wrapped *w)
+{
+    w->key_id[0] = 0;
+    w->ciphertext_len = 0;
+    w->annotations.count = 0;
+}
+
+static bool is_sound(const struct provider_wrapped *w)
+{
+    return is_key_id(w->key_id) && w->ciphertext_len > 0 &&
+           w->ciphertext_len <= sizeof w->ciphertext &&
+           w->annotations.count <= PROVIDER_ANNOTATIONS_MAX &&
+           annotation_bytes(&w->annotations) <= PROVIDER_ANNOTATIONS_MAX_BYTES;
+}
+
 enum kerr provider_wrap(struct provider *p, struct bytes plaintext, struct provider_wrapped *ret,
                         struct kerrinfo *e)
 {
@@ -101,20 +139,15 @@ enum kerr provider_wrap(struct provider *p, struct bytes plaintext, struct provi
         return kerr_set(e, KERR_LIMIT, "the plaintext has more than %d bytes",
                         PROVIDER_PLAINTEXT_MAX);
     }
-    ret->key_id[0] = 0;
-    ret->ciphertext_len = 0;
-    ret->annotations.count = 0;
-    enum kerr k = p->ops->wrap(p->ctx, plaintext, ret, e);
+    forget(ret);
+    enum kerr k = only(p->ops->wrap(p->ctx, plaintext, ret, e), MAY_WRAP, e);
+    if (k == KERR_OK && !is_sound(ret)) {
+        k = kerr_set(e, KERR_BUG, "%s", bad_answer);
+    }
     if (k != KERR_OK) {
-        return k;
+        forget(ret);
     }
-    if (ret->key_id[0] == 0 || ret->ciphertext_len == 0 ||
-        ret->ciphertext_len > sizeof ret->ciphertext ||
-        ret->annotations.count > PROVIDER_ANNOTATIONS_MAX ||
-        annotation_bytes(&ret->annotations) > PROVIDER_ANNOTATIONS_MAX_BYTES) {
-        return kerr_set(e, KERR_BUG, "%s", bad_answer);
-    }
-    return KERR_OK;
+    return k;
 }
 
 enum kerr provider_unwrap(struct provider *p, struct bytes key_id, struct bytes ciphertext,
@@ -131,7 +164,8 @@ enum kerr provider_unwrap(struct provider *p, struct bytes key_id, struct bytes 
         return kerr_set(e, KERR_LIMIT, "key id, ciphertext or annotations are too large");
     }
     AUTO_SECRET out = NULL;
-    enum kerr k = p->ops->unwrap(p->ctx, key_id, ciphertext, annotations, &out, ret_state, e);
+    enum kerr k = only(p->ops->unwrap(p->ctx, key_id, ciphertext, annotations, &out, ret_state, e),
+                       MAY_UNWRAP, e);
     if (k != KERR_OK) {
         return k;
     }

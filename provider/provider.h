@@ -74,8 +74,9 @@ struct provider_info {
     char current_key_id[64];
     struct provider_key keys[PROVIDER_INFO_KEYS];
     size_t key_count;
-    size_t slots_opened;
-    char opened_by[64]; /* slot name and kind that unsealed: "boot (credential)" */
+    size_t slots_opened;             /* slots whose secret is in memory */
+    char opened_by[64];              /* slot name and kind that unsealed: "boot (credential)" */
+    char warning[KERRINFO_TEXT_MAX]; /* needs a person although keys are served; "": nothing */
 };
 
 /* Reads the provider's part of the configuration; touches no key. CONFIG, NOMEM. The configuration

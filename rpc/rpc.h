@@ -34,12 +34,12 @@
 #define RPC_CLASSES_MAX 16
 
 struct rpc_method {
-    const char *path;        /* "/v2.KeyManagementService/Status" */
-    size_t request_max;      /* bytes of one request message */
+    const char *path;   /* "/v2.KeyManagementService/Status" */
+    size_t request_max; /* bytes of one request message */
 };
 
 struct rpc_class {
-    uint32_t methods;        /* bit i: row i of the method table is allowed */
+    uint32_t methods; /* bit i: row i of the method table is allowed */
 };
 
 struct rpc_call;
@@ -58,7 +58,7 @@ struct rpc_limits {
     int max_concurrent_streams; /* for each connection */
     int max_message_bytes;      /* above every request_max; larger ones end in RESOURCE_EXHAUSTED */
     int max_metadata_bytes;
-    size_t memory_bytes;        /* resource quota of each class */
+    size_t memory_bytes; /* resource quota of each class */
 };
 /* Values of docs/design.md, "limits", measured there. */
 extern const struct rpc_limits rpc_limits_default;
@@ -76,23 +76,24 @@ struct rpc_server_config {
 
 struct rpc_server;
 
-/* Once, before threads; no fork afterwards. The library's own log lines are dropped, because clients
- * make them at their pace; a failed assertion of its goes to the log as "grpc-assertion". */
+/* Once, before threads; no fork afterwards. The library's own log lines are dropped, because
+ * clients make them at their pace; a failed assertion of its goes to the log as "grpc-assertion".
+ */
 void rpc_start(void);
-void rpc_stop(void);  /* once, after the last server was freed */
+void rpc_stop(void); /* once, after the last server was freed */
 
 enum kerr rpc_server_new(const struct rpc_server_config *config, struct rpc_server **ret,
                          struct kerrinfo *e) MUST_CHECK;
-/* Hands a connected stream socket over; the server owns and closes it, also on failure. NOTFOUND for
- * a class that there is not (any more), DOWN once the server ends, INPUT for another kind of
+/* Hands a connected stream socket over; the server owns and closes it, also on failure. NOTFOUND
+ * for a class that there is not (any more), DOWN once the server ends, INPUT for another kind of
  * descriptor, NOMEM, IO. A duplicate is kept until the connection ends, so each costs two
  * descriptors. */
-enum kerr rpc_server_add(struct rpc_server *s, size_t class_index, int fd, struct kerrinfo *e)
-    MUST_CHECK;
-/* New classes for connections to come; connections of all old classes get GOAWAY, finish their calls
- * and are closed within 5 s, so that a right that was taken away ends. Call it only when something
- * changed. On failure (INPUT, LIMIT, NOMEM; BUSY when too many former classes have not ended yet;
- * DOWN) the old classes stay. */
+enum kerr rpc_server_add(struct rpc_server *s, size_t class_index, int fd,
+                         struct kerrinfo *e) MUST_CHECK;
+/* New classes for connections to come; connections of all old classes get GOAWAY, finish their
+ * calls and are closed within 5 s, so that a right that was taken away ends. Call it only when
+ * something changed. On failure (INPUT, LIMIT, NOMEM; BUSY when too many former classes have not
+ * ended yet; DOWN) the old classes stay. */
 enum kerr rpc_server_set_classes(struct rpc_server *s, const struct rpc_class *classes,
                                  size_t count, struct kerrinfo *e) MUST_CHECK;
 /* Serves until rpc_server_shutdown has been called and the last call has ended. */

@@ -7,9 +7,11 @@
  * have gone: only then gRPC shuts down. Nothing in gRPC 1.51 sends that frame without shutting
  * down.
  *
- * The frame goes into the socket beside gRPC's own writes. The loop writes it between two turns,
- * when gRPC has nothing half written unless the socket was full; then it is left out. Should it
- * still fall into a frame, that connection ends with an error, as it would have without it.
+ * The frame goes into the socket beside gRPC's own writes, which may come from its helper threads.
+ * Each of its writes is one sendmsg of whole frames, and ours is one, so they do not mix, save when
+ * the socket is nearly full (then we leave the frame out) or more than 260 pieces are sent at once.
+ * Should it ever fall into a frame, that connection ends with an error, as its calls would have
+ * without it.
  */
 #include <errno.h>
 #include <fcntl.h>

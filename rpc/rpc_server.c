@@ -4,6 +4,7 @@
 #include <grpc/grpc_security.h>
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,7 +12,6 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "rpc/rpc_private.h"
 
 /* The loop turns at least this often. */
@@ -28,12 +28,12 @@ const struct rpc_limits rpc_limits_default = {
 };
 
 /* The library's own lines are about what clients did, at their pace; clients that are refused are
- * reported by the server. What it says before it aborts must not be lost. */
+ * reported by the server. What it says before it aborts must not be lost; as with assert(3) there
+ * is nobody left to return it to. */
 static void hear_library(gpr_log_func_args *line)
 {
     if (strncmp(line->message, "assertion failed", 16) == 0) {
-        log_event(LOG_LEVEL_ERROR, "grpc-assertion", log_text("file", line->file),
-                  log_u64("line", (uint64_t)line->line), log_text("cause", line->message));
+        (void)dprintf(STDERR_FILENO, "%s:%d: %s\n", line->file, line->line, line->message);
     }
 }
 

@@ -221,9 +221,9 @@ enum kerr seal_unwrap(const struct seal_spec *spec, const struct seal_env *env,
 
 bool seal_is_worse(enum kerr a, enum kerr b)
 {
-    static const enum kerr order[] = {KERR_INTEGRITY, KERR_FORMAT, KERR_UNSUP, KERR_LIMIT,
-                                      KERR_DENIED,    KERR_INPUT,  KERR_IO,    KERR_DOWN,
-                                      KERR_NOTFOUND,  KERR_SEALED};
+    static const enum kerr order[] = {KERR_UNTRUSTED, KERR_INTEGRITY, KERR_FORMAT, KERR_UNSUP,
+                                      KERR_LIMIT,     KERR_DENIED,    KERR_INPUT,  KERR_IO,
+                                      KERR_DOWN,      KERR_NOTFOUND,  KERR_SEALED};
     size_t rank_a = ARRAY_LEN(order);
     size_t rank_b = ARRAY_LEN(order);
     for (size_t i = 0; i < ARRAY_LEN(order); i++) {

@@ -10,8 +10,8 @@
  *
  * seal.c is the only caller of the operation table (seal_ops.h). It bounds sizes, checks the
  * parameters before any work, and turns every failure to authenticate into INTEGRITY. When several
- * slots are tried, the failure that is told is the worst by this order, worst first: INTEGRITY,
- * FORMAT, UNSUP, LIMIT, DENIED, INPUT, IO, DOWN, NOTFOUND, SEALED. See seal_is_worse.
+ * slots are tried, the failure that is told is the worst by this order, worst first: UNTRUSTED,
+ * INTEGRITY, FORMAT, UNSUP, LIMIT, DENIED, INPUT, IO, DOWN, NOTFOUND, SEALED. See seal_is_worse.
  *
  * Threads: no state; any thread. A call may block (Argon2id: half a second and 256 MiB; a prompt).
  */

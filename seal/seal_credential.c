@@ -18,6 +18,7 @@
 #define CREDENTIAL_FILE_MAX (4 * SEAL_KEY_FILE_MAX)
 
 static const char label[] = "etcdseal/v1/seal/credential";
+static const char tool[] = "/usr/bin/systemd-creds";
 static const char store_folder[] = "/etc/credstore.encrypted";
 
 /* An encrypted credential is base64 and begins with the id of the way its key was made
@@ -122,7 +123,7 @@ static enum kerr obtain(const struct place *place, const struct seal_env *env, s
     }
     char name[NAME_LEN_MAX + 8];
     (void)snprintf(name, sizeof name, "--name=%s", place->name);
-    const char *argv[] = {"systemd-creds", "decrypt", name, place->path, "-", NULL};
+    const char *argv[] = {tool, "decrypt", name, place->path, "-", NULL};
     k = proc_run(argv, bytes_of(NULL, 0), ret, e);
     if (k == KERR_OK && *ret == NULL) {
         k = kerr_set(e, KERR_INPUT, "credential %s is empty", place->name);
@@ -140,7 +141,7 @@ static enum kerr make(const struct place *place, const struct seal_env *env, str
     AUTO_SECRET encrypted = NULL;
     char name[NAME_LEN_MAX + 8];
     (void)snprintf(name, sizeof name, "--name=%s", place->name);
-    const char *argv[] = {"systemd-creds", "encrypt", name, "-", "-", NULL};
+    const char *argv[] = {tool, "encrypt", name, "-", "-", NULL};
     enum kerr k = secret_random(SEAL_KEY_FILE_MIN, &fresh, e);
     if (k == KERR_OK) {
         k = proc_run(argv, secret_view(fresh), &encrypted, e);

@@ -29,29 +29,42 @@ static const char *warning(const char *arg, const struct seal_env *env)
            "the keystore, etcd and their backups";
 }
 
-static enum kerr read_key(const char *path, struct secret **ret, struct kerrinfo *e)
+static enum kerr read_key(const char *path, const struct seal_env *env, struct secret **ret,
+                          struct kerrinfo *e)
 {
-    return file_read_secret(NULL, path, SEAL_KEY_FILE_MAX, FILE_READ_PRIVATE, ret, e);
+    return file_read_key(path, env->owner, SEAL_KEY_FILE_MAX, ret, e);
 }
 
-static enum kerr make_key(const char *path, const struct seal_env *env, struct kerrinfo *e)
+/* Makes the file and reads it back: somebody else's folder could give back other bytes. */
+static enum kerr make_key(const char *path, const struct seal_env *env, struct secret **ret,
+                          struct kerrinfo *e)
 {
     AUTO_SECRET fresh = NULL;
+    AUTO_SECRET back = NULL;
     enum kerr k = secret_random(SEAL_KEY_FILE_MIN, &fresh, e);
-    return k == KERR_OK ? file_create(path, secret_view(fresh), env->owner, env->group, e) : k;
+    if (k == KERR_OK) {
+        k = file_create(path, secret_view(fresh), env->owner, env->group, e);
+    }
+    if (k == KERR_OK) {
+        k = read_key(path, env, &back, e);
+    }
+    if (k == KERR_OK && !secret_equal(fresh, back)) {
+        k = kerr_set(e, KERR_DENIED, "%s was replaced while it was made", path);
+    }
+    if (k == KERR_OK) {
+        *ret = secret_take(&fresh);
+    }
+    return k;
 }
 
 static enum kerr wrap(const char *arg, const struct seal_env *env, struct bytes binding,
                       const struct secret *secret, struct seal_record *ret, struct kerrinfo *e)
 {
     bool exists = false;
-    enum kerr k = file_exists(NULL, arg, &exists, e);
-    if (k == KERR_OK && !exists) {
-        k = make_key(arg, env, e);
-    }
     AUTO_SECRET content = NULL;
+    enum kerr k = file_exists(NULL, arg, &exists, e);
     if (k == KERR_OK) {
-        k = read_key(arg, &content, e);
+        k = exists ? read_key(arg, env, &content, e) : make_key(arg, env, &content, e);
     }
     return k == KERR_OK ? seal_content_wrap(content, label, arg, binding, secret, ret, e) : k;
 }
@@ -59,9 +72,8 @@ static enum kerr wrap(const char *arg, const struct seal_env *env, struct bytes 
 static enum kerr unwrap(const char *arg, const struct seal_env *env, struct bytes binding,
                         const struct seal_record *record, struct secret **ret, struct kerrinfo *e)
 {
-    (void)env;
     AUTO_SECRET content = NULL;
-    enum kerr k = read_key(arg, &content, e);
+    enum kerr k = read_key(arg, env, &content, e);
     return k == KERR_OK ? seal_content_unwrap(content, label, arg, binding, record, ret, e) : k;
 }
 

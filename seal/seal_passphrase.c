@@ -14,7 +14,7 @@
 #include "seal/seal_ops.h"
 
 #define PARAMS_VERSION     1
-#define ALGORITHM_ARGON2ID 1
+#define ALGORITHM_ARGON2ID 1 /* kept for later: 2 PBKDF2 */
 #define PARAMS_BYTES       (1 + 1 + 4 + 4 + PASSPHRASE_SALT)
 
 static const char prefix_fd[] = "fd=";
@@ -93,7 +93,7 @@ static enum kerr obtain(const char *arg, const struct seal_env *env, bool is_new
     uint64_t number = 0;
     enum kerr k;
     if (file != NULL) {
-        k = file_read_secret(NULL, file, SEAL_PASSPHRASE_MAX, FILE_READ_PRIVATE, &text, e);
+        k = file_read_key(file, env->owner, SEAL_PASSPHRASE_MAX, &text, e);
     } else if (fd != NULL) {
         k = text_to_u64(fd, "fd", 0, 65535, &number, e);
         if (k == KERR_OK) {

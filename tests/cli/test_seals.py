@@ -230,15 +230,14 @@ def test_test(two):
 def test_remove(two):
     other = two.folder / "b.key"
     two.run("seal", "add", f"b=file:{other}").ok()
-    shutil.copytree(two.folder, two.folder.parent / "old")
+    shutil.copytree(two.store, two.folder / "old")
     ran = two.run("seal", "remove", "b", "--confirm", "b").ok()
     assert "WARNING" in ran.err and "older copies" in ran.err
     two.unchanged("key", "list", "--unseal", f"b=file:{other}").refused(3, "slot b")
     assert "b:" not in (two.store / "keystore.unseal").read_text()
     assert two.run("keystore", "verify", "-o", "json").json()["root_epoch"] == 2
     two.run("key", "list", "--unseal", OPS, secret=PASSPHRASE).ok()
-    old = two.folder.parent / "old" / "store" / "keystore"
-    two.run("key", "list", "--keystore", old, "--unseal", f"b=file:{other}").ok()
+    two.run("key", "list", "--keystore", two.folder / "old" / "keystore", "--unseal", f"b=file:{other}").ok()
 
 
 def test_remove_gates(two):

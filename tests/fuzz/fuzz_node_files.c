@@ -41,7 +41,8 @@ static void read_accepted(struct bytes file)
         ks_slot_keys_derive(id, id, secret, &keys, NULL) != KERR_OK) {
         abort();
     }
-    if (ks_accepted_find(file, &keys, &accepted, NULL) == KERR_OK) {
+    (void)ks_accepted_peek_generation(file);
+    if (ks_accepted_read(file, &keys, &accepted, NULL) == KERR_OK) {
         ks_accepted_free(accepted);
     }
     ks_slot_keys_done(&keys);

@@ -447,9 +447,9 @@ def test_odd_headers(daemon, extra, drop):
 
 def test_metadata_over_the_limit(daemon):
     with wire.Wire(daemon.socket) as w:
-        stream = w.start("/v2.KeyManagementService/Status", wire.message(b""),
-                         extra=[(f"x-{n}", "y" * 1000) for n in range(30)])
         try:
+            stream = w.start("/v2.KeyManagementService/Status", wire.message(b""),
+                             extra=[("x-long", "~" * 15000)])
             headers, _ = w.answer(stream)
             assert headers.get("grpc-status") != "0", headers
         except wire.CLOSED:

@@ -229,8 +229,8 @@ def test_restart_behind_a_passed_socket_loses_no_call(workspace, daemon):
         script = 'exec 3<&"$0"; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
         passed = dict(prefix=["bash", "-c", script, listening.fileno()],
                       pass_fds=(listening.fileno(),))
-        with Kms(daemon.socket, timeout=20) as kms:
-            for _ in range(3):
+        for _ in range(3):
+            with Kms(daemon.socket, timeout=20) as kms:
                 future = kms.raw_future("Status", b"", wait_for_ready=True)
                 daemon.start(**passed)
                 try:

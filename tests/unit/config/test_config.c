@@ -549,11 +549,12 @@ static void test_restart_needed(void **state)
     check_restart("{}", "");
     check_restart(defaults, "");
     check_restart("peers: [ { uid: 1 } ]\nlog: { level: debug, format: json, requests: false }\n"
-                  "shutdown_grace: 1s\nkeystore: { poll: 20s, unseal: { a: \"file:/k\" } }\n",
+                  "shutdown_grace: 1s\nkeystore: { poll: 20s }\n",
                   "");
     check_restart("socket: { path: /s }", "socket.path");
     check_restart("socket: { mode: \"0660\", owner: a, group: b, connections_max: 2 }",
                   "socket.mode, socket.owner, socket.group, socket.connections_max");
+    check_restart("keystore: { unseal: { a: \"file:/k\" } }", "keystore.unseal");
     check_restart("kms_version: v2beta1\nkeystore: { path: /k }\nmemory_lock: best-effort",
                   "kms_version, keystore.path, memory_lock");
     check_restart("metrics: { listen: \"127.0.0.1:1\" }", "metrics.listen");

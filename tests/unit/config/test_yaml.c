@@ -80,8 +80,15 @@ static const struct hostile hostiles[] = {
     {TEXT("a: \"\\t\""), "F:1:4: a control character or line end"},
     {TEXT("a: \"\\x7f\""), "F:1:4: a control character or line end"},
     {TEXT("a: \"\\uD800\""), "F:1:5: not valid YAML"},
-    {TEXT("a: |\n  x\n"), "F:2:1: a control character or line end"},
-    {TEXT("a: >\n  x\n  y\n"), "F:2:1: a control character or line end"},
+    {TEXT("a: |\n  x\n"), "F:2:1: a text over several lines; write it in one"},
+    {TEXT("a: >\n  x\n  y\n"), "F:2:1: a text over several lines"},
+    {TEXT("a: x\n  y"), "F:1:4: a text over several lines"},
+    {TEXT("a: \"x\n  y\""), "F:1:4: a text over several lines"},
+    {TEXT("a: 'x\n  y'"), "F:1:4: a text over several lines"},
+    {TEXT("a: \"x\\\n  y\""), "F:1:4: a text over several lines"},
+    {TEXT("? x\n  y\n: 1"), "F:1:3: a text over several lines"},
+    {TEXT("a: ''''''"), "F:1:4: '' twice in a row; use double quotes around the text"},
+    {TEXT("a: 'x'''''"), "F:1:4: '' twice in a row"},
     {TEXT("\"a\\nb\": 1"), "F:1:1: a control character or line end"},
     {TEXT("a: \"x"), "F:1:5: not valid YAML: "},
     {TEXT("a: [1"), "F:2:1: not valid YAML: "},
@@ -279,6 +286,33 @@ static void test_nodes(void **state)
     yaml_free(NULL);
 }
 
+static void check_decoded(const char *yaml, const char *want)
+{
+    struct kerrinfo e = {0};
+    AUTO_YAML doc = NULL;
+    assert_ok(&e, read_text(yaml, &doc, &e));
+    assert_string_equal(yaml_root(doc)->child->text, want);
+}
+
+static void test_quotes_and_escapes(void **state)
+{
+    (void)state;
+    check_decoded("- a b  # c", "a b");
+    check_decoded("- it's", "it's");
+    check_decoded("- 'it''s'", "it's");
+    check_decoded("- ''", "");
+    check_decoded("- ''''", "'");
+    check_decoded("- 'a''b''c\\n'", "a'b'c\\n");
+    check_decoded("- \"\"", "");
+    check_decoded("- \"'\"", "'");
+    check_decoded("- \"''''''\"", "''''''");
+    check_decoded("- \"a\\\"b\\\\c\\/\"", "a\"b\\c/");
+    check_decoded("- \"\\x41\\u00e9\\U0001f512\"", "A\xc3\xa9\xf0\x9f\x94\x92");
+    check_decoded("- \"\\_\\L\"", "\xc2\xa0\xe2\x80\xa8");
+    check_decoded("[\xe2\x82\xac, b]", "\xe2\x82\xac");
+    check_decoded("\xef\xbb\xbf- x", "x");
+}
+
 struct typed {
     const char *text;
     enum yaml_type type;
@@ -340,10 +374,15 @@ int main(void)
 {
     assert_int_equal(secret_start(SECRET_LOCK_BEST_EFFORT, NULL), KERR_OK);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hostile_texts), cmocka_unit_test(test_secret_texts_are_not_shown),
-        cmocka_unit_test(test_limits),        cmocka_unit_test(test_keys_limit),
-        cmocka_unit_test(test_size_limit),    cmocka_unit_test(test_nodes),
-        cmocka_unit_test(test_types),         cmocka_unit_test(test_fields_and_texts),
+        cmocka_unit_test(test_hostile_texts),
+        cmocka_unit_test(test_secret_texts_are_not_shown),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_keys_limit),
+        cmocka_unit_test(test_size_limit),
+        cmocka_unit_test(test_nodes),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_quotes_and_escapes),
+        cmocka_unit_test(test_fields_and_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -136,6 +137,184 @@ static void an_altered_backup(void **state)
     assert_int_equal(ks_fixture_generation(&f), 1);
 }
 
+static struct ks_place only_slot(size_t i)
+{
+    struct ks_place place = f.place;
+    place.specs = &f.specs[i];
+    place.spec_count = 1;
+    return place;
+}
+
+static void promote_new(struct ks_place *place, uint8_t id[KS_ID_BYTES])
+{
+    struct kerrinfo e = {0};
+    struct ks_command_args args = {.now_s = 50};
+    assert_ok(&e, ks_stage_key(place, SUITE_XAES_256_GCM, id, &e));
+    assert_ok(&e, ks_run_command(place, KS_PROMOTE, id, &args, NULL, &e));
+}
+
+/* The slot that restores took no part in the changes since; they count all the same. */
+static void a_slot_that_slept_loses_nothing(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    uint64_t generation = 0;
+    uint8_t second[KS_ID_BYTES];
+    struct ks_place boot = only_slot(0);
+    struct ks_place spare = only_slot(1);
+    struct ks_command_args schedule = {.now_s = 100, .after_s = 1};
+    struct ks_command_args wipe = {.now_s = 101, .note = "none"};
+    promote_new(&boot, second);
+    assert_ok(&e, ks_run_command(&boot, KS_DESTROY, f.first_key, &schedule, NULL, &e));
+    assert_ok(&e, ks_run_command(&boot, KS_DESTROY, f.first_key, &wipe, NULL, &e));
+    struct ks_restore r = {.from = backup_path};
+    assert_refused(&e, KERR_DENIED, "would be lost", ks_restore(&spare, &r, &generation, &e));
+    /* Nor when the keystore itself is gone. */
+    remove_file("keystore");
+    assert_refused(&e, KERR_DENIED, "would be lost", ks_restore(&spare, &r, &generation, &e));
+}
+
+static void every_slot_follows_a_restore_through_another(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    uint64_t generation = 0;
+    uint8_t id[KS_ID_BYTES];
+    struct ks_place boot = only_slot(0);
+    struct ks_place spare = only_slot(1);
+    struct ks_restore r = {.from = backup_path};
+    struct ks_command_args args = {.now_s = 5};
+    assert_ok(&e, ks_run_command(&boot, KS_COMPROMISE, f.first_key, &args, NULL, &e));
+    test_write_file(f.folder, "keystore", bytes_of_text("garbage"));
+    assert_ok(&e, ks_restore(&spare, &r, &generation, &e));
+    assert_ok(&e, ks_stage_key(&boot, SUITE_XAES_256_GCM, id, &e));
+    AUTO_KS ks = NULL;
+    assert_ok(&e, ks_open(&boot, NULL, &ks, &e));
+    /* What was known of the key is not undone. */
+    assert_true(ks_model_key(ks_model(ks), f.first_key)->compromised_at_s != 0);
+}
+
+static void without_a_record_all_slots_at_hand_are_taken_up(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    uint64_t generation = 0;
+    struct ks_restore r = {.from = backup_path, .fingerprint = fingerprint};
+    remove_file("keystore.accepted");
+    assert_ok(&e, ks_restore(&f.place, &r, &generation, &e));
+    for (size_t i = 0; i < 2; i++) {
+        struct ks_place place = only_slot(i);
+        AUTO_KS ks = NULL;
+        assert_ok(&e, ks_open(&place, NULL, &ks, &e));
+    }
+}
+
+static void no_key_id_comes_back(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    uint64_t generation = 0;
+    uint8_t second[1][KS_ID_BYTES];
+    promote_new(&f.place, second[0]);
+    struct ks_restore r = {
+        .from = backup_path, .lose = (const uint8_t(*)[KS_ID_BYTES])second, .lose_count = 1};
+    assert_ok(&e, ks_restore(&f.place, &r, &generation, &e));
+    AUTO_KS ks = ks_fixture_open(&f);
+    assert_int_equal(ks_state(ks_model_key(ks_model(ks), f.first_key)), KS_RETIRED);
+    assert_int_equal(ks_model(ks)->key_count, 2);
+}
+
+static void a_staged_key_that_became_primary_stays_so(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    uint64_t generation = 0;
+    uint8_t id[KS_ID_BYTES];
+    struct ks_command_args args = {.now_s = 50};
+    char *second = test_path(f.top, "second");
+    assert_ok(&e, ks_stage_key(&f.place, SUITE_XAES_256_GCM, id, &e));
+    assert_ok(&e, ks_backup(&f.place, second, fingerprint, &e));
+    assert_ok(&e, ks_run_command(&f.place, KS_PROMOTE, id, &args, NULL, &e));
+    struct ks_restore r = {.from = second};
+    assert_ok(&e, ks_restore(&f.place, &r, &generation, &e));
+    AUTO_KS ks = ks_fixture_open(&f);
+    assert_int_equal(ks_state(ks_model_key(ks_model(ks), id)), KS_PRIMARY);
+    assert_int_equal(ks_model(ks)->key_count, 2);
+    free(second);
+}
+
+static void removed_slots_stay_removed_and_the_root_is_new(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    uint64_t generation = 0;
+    struct ks_restore r = {.from = backup_path};
+    assert_ok(&e, ks_remove_slot(&f.place, "spare", &e));
+    assert_ok(&e, ks_restore(&f.place, &r, &generation, &e));
+    AUTO_KS ks = ks_fixture_open(&f);
+    assert_null(ks_model_slot_named(ks_model(ks), "spare"));
+    assert_true(ks_model(ks)->root_epoch > 1);
+    struct ks_place spare = only_slot(1);
+    struct ks *none = NULL;
+    assert_refused(&e, KERR_NOTFOUND, "no slot spare", ks_open(&spare, NULL, &none, &e));
+    assert_refused(&e, KERR_UNTRUSTED, "--fingerprint", ks_restore(&spare, &r, &generation, &e));
+}
+
+static void slots_added_since_are_not_lost_unawares(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    uint64_t generation = 0;
+    AUTO_SPEC third = {0};
+    char text[512];
+    (void)snprintf(text, sizeof text, "third=file:%s/third.key", f.top);
+    assert_ok(&e, seal_spec_parse(text, &third, &e));
+    struct ks_new_slot slot = {.spec = &third, .role = KS_ROLE_NODE};
+    assert_ok(&e, ks_add_slot(&f.place, &slot, &e));
+    struct ks_restore r = {.from = backup_path};
+    assert_refused(&e, KERR_DENIED, "--lose-slots", ks_restore(&f.place, &r, &generation, &e));
+    r.lose_slots = true;
+    assert_ok(&e, ks_restore(&f.place, &r, &generation, &e));
+}
+
+/* Only the last good copy of newer keys may be in keystore.prev. */
+static void damage_does_not_displace_the_previous_keystore(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    uint64_t generation = 0;
+    uint8_t id[KS_ID_BYTES];
+    promote_new(&f.place, id);
+    AUTO_BUF prev = test_read_file(f.folder, "keystore.prev");
+    test_write_file(f.folder, "keystore", bytes_of_text("garbage"));
+    char *path = test_path(f.folder, "keystore.prev");
+    struct ks_restore r = {.from = path};
+    assert_ok(&e, ks_restore(&f.place, &r, &generation, &e));
+    AUTO_BUF after = test_read_file(f.folder, "keystore.prev");
+    AUTO_BUF damaged = test_read_file(f.folder, "keystore.damaged");
+    assert_true(bytes_equal(buf_view(&prev), buf_view(&after)));
+    assert_true(bytes_equal_text(buf_view(&damaged), "garbage"));
+    AUTO_KS ks = ks_fixture_open(&f);
+    assert_int_equal(ks_state(ks_model_key(ks_model(ks), id)), KS_PRIMARY);
+    free(path);
+}
+
+/* A planted file cannot push the generation to its end. */
+static void a_planted_generation_is_not_believed(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    uint64_t generation = 0;
+    AUTO_BUF file = test_read_file(f.folder, "keystore");
+    struct writer w = writer_on(file.ptr + 44, 8);
+    write_u64(&w, KS_GENERATION_MAX - 1);
+    hash_sha256(bytes_of(file.ptr, file.len - HASH_BYTES), file.ptr + file.len - HASH_BYTES);
+    test_write_file(f.folder, "keystore", buf_view(&file));
+    struct ks_restore r = {.from = backup_path};
+    assert_ok(&e, ks_restore(&f.place, &r, &generation, &e));
+    assert_true(generation < 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +324,19 @@ int main(void)
         cmocka_unit_test_setup_teardown(destroyed_keys_stay_destroyed, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_vouches_on_a_new_node, setup, teardown),
         cmocka_unit_test_setup_teardown(an_altered_backup, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_slot_that_slept_loses_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_slot_follows_a_restore_through_another, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(without_a_record_all_slots_at_hand_are_taken_up, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(no_key_id_comes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_staged_key_that_became_primary_stays_so, setup, teardown),
+        cmocka_unit_test_setup_teardown(removed_slots_stay_removed_and_the_root_is_new, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(slots_added_since_are_not_lost_unawares, setup, teardown),
+        cmocka_unit_test_setup_teardown(damage_does_not_displace_the_previous_keystore, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_planted_generation_is_not_believed, setup, teardown),
     };
     return cmocka_run_group_tests_name("keystore.restore", tests, NULL, NULL);
 }

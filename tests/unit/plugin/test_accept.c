@@ -417,17 +417,28 @@ static void test_out_of_descriptors(void **state)
     (void)state;
     struct rlimit before;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    config.preface_ms = 5000;
     start(&me, 1);
     int fd = connect_now();
-    struct rlimit none = {.rlim_cur = 3, .rlim_max = before.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    struct rlimit few = {.rlim_cur = 64, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    int fillers[64];
+    size_t count = 0;
+    while (count < ARRAY_LEN(fillers) &&
+           (fillers[count] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0) {
+        count++;
+    }
     unsigned turns = 0;
     for (uint64_t until = clock_mono_ms() + 100; clock_mono_ms() < until; turns++) {
         assert_int_equal(loop_turn(loop, 20, &e), KERR_OK);
     }
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     assert_true(turns < 20);
     assert_counts(0, 0);
+    while (count > 0) {
+        count--;
+        (void)close(fillers[count]);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     turn_for(700);
     assert_counts(1, 0);
     (void)close(fd);

@@ -277,6 +277,7 @@ static void test_decrypt_rate_of_a_row(void **state)
     kms_reply_done(&answer.reply);
     kms_service_answer(service, KMS_STATUS, 1, buf_view(&request), 3000, &answer);
     assert_int_equal(answer.status, 0);
+    kms_reply_done(&answer.reply);
     kms_service_answer(service, KMS_DECRYPT, 1000, buf_view(&request), 3000, &answer);
     assert_int_equal(answer.status, 3);
 }

@@ -72,7 +72,8 @@ static void test_page_and_code_agree(void **state)
         assert_int_equal(glob(pattern, 0, NULL, &found), 0);
         for (size_t i = 0; i < found.gl_pathc; i++) {
             find_in_file(found.gl_pathv[i],
-                         "(log_event|log_cause|note_cause)\\([^\";]*\"([a-z-]+)\"", 2, &code);
+                         "(log_event|log_cause|note_cause)\\([ \n]*[a-zA-Z_]+,[ \n]*\"([a-z-]+)\"",
+                         2, &code);
         }
         globfree(&found);
     }

@@ -28,7 +28,11 @@ static void test_descriptors_and_locks_are_counted(void **state)
     int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     void *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(page != MAP_FAILED);
+#ifdef ETCDSEAL_SANITIZED
+    bool is_locked = false; /* sanitizers make mlock do nothing */
+#else
     bool is_locked = mlock(page, 8192) == 0;
+#endif
     process_figures_get(&after);
     assert_int_equal(after.open_fds, before.open_fds + 1);
     assert_int_equal(after.locked_bytes, before.locked_bytes + (is_locked ? 8192 : 0));

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/proc.h"
 #include "tests/unit/seal/parts.h"
 
 static struct parts p;
@@ -159,6 +160,15 @@ static void need_systemd_creds(void)
     p.env.may_run_tools = true;
 }
 
+/* Runs systemd-creds by hand; NULL when it printed nothing. */
+static struct secret *systemd_creds(const char *const *argv, struct bytes input)
+{
+    struct kerrinfo e = {0};
+    struct secret *out = NULL;
+    assert_ok(&e, proc_run(argv, input, &out, &e));
+    return out;
+}
+
 static void the_tool_makes_and_opens_an_encrypted_credential(void **state)
 {
     (void)state;
@@ -186,20 +196,15 @@ static void a_service_opens_what_the_tool_has_sealed(void **state)
     need_systemd_creds();
     AUTO_SPEC spec = parts_spec(&p, "credential:boot,file=%s/boot.cred");
     struct seal_record record = parts_wrap(&p, &spec);
-    char *decrypted = test_path(p.folder, "boot");
-    AUTO_BUF command;
-    const char *text = NULL;
-    struct kerrinfo e = {0};
-    buf_init(&command, 2048);
-    assert_ok(&e, buf_printf(&command, &e, "systemd-creds decrypt --name=boot %s/boot.cred %s",
-                             p.folder, decrypted));
-    assert_ok(&e, buf_text(&command, &text, &e));
-    assert_int_equal(system(text), 0);
+    char *path = test_path(p.folder, "boot.cred");
+    const char *argv[] = {"systemd-creds", "decrypt", "--name=boot", path, "-", NULL};
+    AUTO_SECRET content = systemd_creds(argv, bytes_of(NULL, 0));
+    test_write_file(p.folder, "boot", secret_view(content));
     p.env.may_run_tools = false;
     assert_int_equal(setenv("CREDENTIALS_DIRECTORY", p.folder, 1), 0);
     AUTO_SPEC plain = parts_spec(&p, "credential:boot");
     parts_assert_opens(&p, &plain, &record);
-    free(decrypted);
+    free(path);
 }
 
 static void a_credential_of_another_name_or_an_altered_one_is_refused(void **state)
@@ -225,17 +230,10 @@ static void a_host_key_only_credential_has_a_warning(void **state)
     need_systemd_creds();
     AUTO_SPEC spec = parts_spec(&p, "credential:boot,file=%s/boot.cred");
     char *path = test_path(p.folder, "boot.cred");
-    AUTO_BUF command;
-    const char *text = NULL;
-    struct kerrinfo e = {0};
-    buf_init(&command, 2048);
-    assert_ok(&e, buf_printf(&command, &e,
-                             "head -c 32 /dev/urandom | "
-                             "systemd-creds encrypt --with-key=host --name=boot - %s",
-                             path));
-    assert_ok(&e, buf_text(&command, &text, &e));
+    const char *argv[] = {
+        "systemd-creds", "encrypt", "--with-key=host", "--name=boot", "-", path, NULL};
     assert_null(seal_warning(&spec, &p.env));
-    assert_int_equal(system(text), 0);
+    secret_free(systemd_creds(argv, bytes_of_text("thirty-two bytes or more of a credential")));
     assert_non_null(strstr(seal_warning(&spec, &p.env), "host's key file alone"));
     p.env.may_run_tools = false;
     assert_null(seal_warning(&spec, &p.env));

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/daemon.h"
+#include "tests/lib/testlib.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct kerrinfo e;
+
+#define KEYS                                                                                       \
+    "\"keys\":[{\"id\":\"k1\",\"state\":\"retired\",\"decrypts\":3,"                               \
+    "\"last_decrypt_at\":\"2026-11-24T02:31:40Z\"},"                                               \
+    "{\"id\":\"k2\",\"state\":\"primary\",\"decrypts\":0,\"last_decrypt_at\":null}]"
+#define PROVIDER                                                                                   \
+    "\"provider\":{\"store_id\":\"s\",\"generation\":7,\"loaded_at\":\"1970-01-01T00:00:09Z\","    \
+    "\"current_key_id\":\"k2\",\"current_key_id_hash\":\"sha256:0\",\"opened_by\":null," KEYS "}"
+#define RELOAD "\"last_reload\":{\"at\":null,\"ok\":false,\"message\":null}"
+#define WHOLE                                                                                      \
+    "{\"version\":\"0.1.0\",\"started_at\":\"1970-01-01T00:00:01Z\",\"ready\":true,"               \
+    "\"needs_a_person\":false," PROVIDER "," RELOAD ",\"restart_needed\":[\"a\"],\"new\":1}"
+
+static enum kerr parse(const char *text, struct daemon_view *v)
+{
+    return daemon_parse(bytes_of_text(text), "/run/x", v, &e);
+}
+
+static void test_whole(void **state)
+{
+    (void)state;
+    AUTO_DAEMON v = {.doc = NULL};
+    struct daemon_key key = {.id = NULL};
+    assert_ok(&e, parse(WHOLE, &v));
+    assert_string_equal(v.version, "0.1.0");
+    assert_true(v.started_at_s == 1 && v.generation == 7 && v.loaded_at_s == 9);
+    assert_true(v.is_ready && !v.needs_person && !v.is_reload_ok && v.reload_at_s == 0);
+    assert_string_equal(v.store_id, "s");
+    assert_string_equal(v.opened_by, "");
+    assert_string_equal(v.reload_message, "");
+    assert_string_equal(v.current_key_id, "k2");
+    assert_true(daemon_key_at(&v, 0, &key));
+    assert_string_equal(key.id, "k1");
+    assert_string_equal(key.state, "retired");
+    assert_true(key.decrypts == 3 && key.last_decrypt_s == 1795487500);
+    assert_true(daemon_key_find(&v, "k2", &key));
+    assert_true(key.last_decrypt_s == 0);
+    assert_false(daemon_key_find(&v, "k3", &key));
+    assert_false(daemon_key_find(&v, "", &key));
+    assert_false(daemon_key_at(&v, 2, &key));
+    assert_string_equal(key.id, "k2"); /* untouched */
+}
+
+/* The whole text with one piece replaced. */
+static char *with(const char *piece, const char *by)
+{
+    char *copy = NULL;
+    const char *at = strstr(WHOLE, piece);
+    assert_non_null(at);
+    assert_true(asprintf(&copy, "%.*s%s%s", (int)(at - WHOLE), WHOLE, by, at + strlen(piece)) > 0);
+    return copy;
+}
+
+static void test_what_does_not_fit(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"\"version\":\"0.1.0\",", ""},
+        {"1970-01-01T00:00:01Z", "1970-01-01T00:00:01"},
+        {"1970-01-01T00:00:01Z", "1970-01-01T00:00:01Z "},
+        {"1970-01-01T00:00:01Z", "1970-13-01T00:00:01Z"},
+        {"1970-01-01T00:00:01Z", "1969-12-31T00:00:00Z"},
+        {"1970-01-01T00:00:01Z", ""},
+        {"\"ready\":true", "\"ready\":1"},
+        {"\"generation\":7", "\"generation\":-7"},
+        {"\"generation\":7", "\"generation\":\"7\""},
+        {"\"keys\":[", "\"keys\":[null,"},
+        {"\"decrypts\":3", "\"decrypts\":null"},
+        {"\"state\":\"retired\"", "\"state\":null"},
+        {"\"last_decrypt_at\":null", "\"last_decrypt_at\":0"},
+        {"\"last_decrypt_at\":null", "\"x\":0"},
+        {"\"ok\":false", "\"ok\":null"},
+        {"[\"a\"]", "[5]"},
+        {"[\"a\"]", "\"a\""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char *text = with(rows[i][0], rows[i][1]);
+        struct daemon_view v = {.doc = NULL};
+        assert_refused(&e, KERR_DOWN, "/run/x does not answer as etcdseald", parse(text, &v));
+        assert_null(v.doc);
+        free(text);
+    }
+    struct daemon_view v = {.doc = NULL};
+    assert_refused(&e, KERR_DOWN, "not JSON", parse("hello", &v));
+    assert_refused(&e, KERR_DOWN, "nested", parse("[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", &v));
+    assert_refused(&e, KERR_DOWN, "as etcdseald", parse("[]", &v));
+    assert_refused(&e, KERR_DOWN, "as etcdseald", parse("null", &v));
+}
+
+static void test_nobody(void **state)
+{
+    (void)state;
+    struct daemon_view v = {.doc = NULL};
+    assert_refused(&e, KERR_DOWN, "/nowhere", daemon_ask("/nowhere/status.sock", &v, &e));
+    assert_refused(&e, KERR_DOWN, "absolute", daemon_ask("status.sock", &v, &e));
+    assert_null(v.doc);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_what_does_not_fit),
+        cmocka_unit_test(test_nobody),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* docs/configuration.md and config.def say the same, and the examples in it are accepted. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "tests/lib/testlib.h"
+
+#define PAGE_MAX 65536
+
+static char *page;
+
+static int read_page(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    AUTO_BUF b = {0};
+    assert_ok(
+        &e, file_read(NULL, TEST_SOURCE "/docs/configuration.md", PAGE_MAX, FILE_READ_ANY, &b, &e));
+    assert_ok(&e, text_dup(buf_view(&b), &page, &e));
+    return 0;
+}
+
+static int free_page(void **state)
+{
+    (void)state;
+    free(page);
+    return 0;
+}
+
+/* "| `socket.mode` | `"0600"` | restart | " */
+static void row_start(const struct config_key *key, char *to, size_t size)
+{
+    const char *quote = key->preset == NULL ? "" : "`";
+    (void)snprintf(to, size, "\n| `%s` | %s%s%s | %s | ", key->path, quote,
+                   key->preset == NULL ? "\xe2\x80\x93" : key->preset, quote,
+                   key->needs_restart ? "restart" : "reload");
+}
+
+static void test_every_key_is_documented(void **state)
+{
+    (void)state;
+    const struct config_key *key;
+    for (size_t i = 0; (key = config_key_at(i)) != NULL; i++) {
+        char row[256];
+        row_start(key, row, sizeof row);
+        if (strstr(page, row) == NULL) {
+            fail_msg("docs/configuration.md has no row%s", row);
+        }
+    }
+}
+
+/* Rows for keys that are gone. */
+static void test_every_row_is_a_key(void **state)
+{
+    (void)state;
+    size_t rows = 0;
+    for (const char *p = page; (p = strstr(p, "\n| `")) != NULL; p++) {
+        rows++;
+    }
+    size_t keys = 0;
+    while (config_key_at(keys) != NULL) {
+        keys++;
+    }
+    assert_int_equal(rows, keys);
+}
+
+static void test_examples_are_accepted(void **state)
+{
+    (void)state;
+    static const char fence[] = "\n```yaml\n";
+    size_t examples = 0;
+    for (const char *p = page; (p = strstr(p, fence)) != NULL; examples++) {
+        struct kerrinfo e = {0};
+        AUTO_CONFIG c = NULL;
+        p += strlen(fence);
+        const char *end = strstr(p, "\n```\n");
+        assert_non_null(end);
+        assert_ok(&e, config_parse(bytes_of(p, (size_t)(end - p) + 1), "example", &c, &e));
+    }
+    assert_true(examples >= 4);
+}
+
+/* The default in the table is the value that a file without the key gets. */
+static void test_defaults_are_presets(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    AUTO_CONFIG absent = NULL;
+    AUTO_CONFIG given = NULL;
+    AUTO_BUF one;
+    AUTO_BUF two;
+    AUTO_BUF text;
+    buf_init(&one, PAGE_MAX);
+    buf_init(&two, PAGE_MAX);
+    buf_init(&text, PAGE_MAX);
+    const struct config_key *key;
+    const char *section = "";
+    size_t section_len = 0;
+    for (size_t i = 0; (key = config_key_at(i)) != NULL && strchr(key->path, '[') == NULL; i++) {
+        const char *dot = strchr(key->path, '.');
+        size_t len = dot == NULL ? 0 : (size_t)(dot - key->path);
+        if (len > 0 && (len != section_len || strncmp(section, key->path, len) != 0)) {
+            assert_ok(&e, buf_printf(&text, &e, "%.*s:\n", (int)len, key->path));
+        }
+        section = key->path;
+        section_len = len;
+        assert_ok(&e, buf_printf(&text, &e, "%s%s: %s\n", len > 0 ? "  " : "",
+                                 dot == NULL ? key->path : dot + 1, key->preset));
+    }
+    assert_ok(&e, config_parse(buf_view(&text), "presets", &given, &e));
+    assert_ok(&e, config_parse(bytes_of_text("{}"), "empty", &absent, &e));
+    assert_ok(&e, config_print(given, &one, &e));
+    assert_ok(&e, config_print(absent, &two, &e));
+    assert_true(bytes_equal(buf_view(&one), buf_view(&two)));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_key_is_documented),
+        cmocka_unit_test(test_every_row_is_a_key),
+        cmocka_unit_test(test_examples_are_accepted),
+        cmocka_unit_test(test_defaults_are_presets),
+    };
+    return cmocka_run_group_tests(tests, read_page, free_page);
+}
