@@ -24,7 +24,9 @@ static const struct opt_noun nouns[] = {
 
 #define GATE_HELP                                                                                  \
     "The running daemon is asked first, and a key with which it decrypted in the last 7 days is "  \
-    "refused. It knows of no calls from before its own start. --without-daemon leaves the "        \
+    "refused. That is a net, no proof: the daemon knows of no calls from before its own start, "   \
+    "and kube-apiserver keeps in memory what it once had decrypted, so a key can be needed "       \
+    "although nobody asked for it. Rewrite first what the key wraps. --without-daemon leaves the " \
     "question out: then nothing but your word stands between this and unreadable data."
 
 static const struct opt_command commands[] = {

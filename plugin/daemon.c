@@ -18,10 +18,15 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "plugin/daemon_state.h"
+#include "plugin/harden.h"
 #include "plugin/methods.h"
 #include "plugin/notify.h"
 
 #define STATUS_NAME "status.sock"
+/* A connection has the descriptor that was accepted, our duplicate, and the rpc server's. */
+#define CONNECTION_FDS 3
+/* The rest of the program: loops, timers, HTTP, gRPC's own, the keystore's files. */
+#define OTHER_FDS 128
 /* What a stop may take beyond shutdown_grace before the program gives up on it. */
 #define STOP_SLACK_MS 2000
 
@@ -296,9 +301,20 @@ static enum kerr start_serving(struct daemon *d, struct kerrinfo *e)
     return k == KERR_OK ? reload_start(d, e) : k;
 }
 
+static void allow_descriptors(const struct daemon *d)
+{
+    unsigned long wanted =
+        (unsigned long)d->first->socket_connections_max * CONNECTION_FDS + OTHER_FDS;
+    if (!harden_allow_descriptors(wanted)) {
+        log_event(LOG_LEVEL_WARN, "few-descriptors", log_u64("wanted", wanted),
+                  log_text("cure", "raise LimitNOFILE= or lower socket.connections_max"));
+    }
+}
+
 static enum kerr start(struct daemon *d, struct kerrinfo *e)
 {
     log_start(d->config->log_level, d->config->log_format);
+    allow_descriptors(d);
     enum kerr k = secret_start(d->config->memory_lock, e);
     k = k == KERR_OK ? make_loop(d, e) : k;
     k = k == KERR_OK ? take_sockets(d, e) : k;

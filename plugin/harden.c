@@ -35,6 +35,16 @@ void harden_clear_environment(const char *prefix)
     }
 }
 
+bool harden_allow_descriptors(unsigned long wanted)
+{
+    struct rlimit fds;
+    if (getrlimit(RLIMIT_NOFILE, &fds) != 0 || fds.rlim_cur >= wanted) {
+        return true;
+    }
+    fds.rlim_cur = wanted < fds.rlim_max ? wanted : fds.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &fds) == 0 && fds.rlim_cur >= wanted;
+}
+
 enum kerr harden_process(struct kerrinfo *e)
 {
     (void)umask(077);

@@ -17,6 +17,10 @@
 /* Once, first thing in main, while there is one thread. IO when the kernel refuses one of them. */
 enum kerr harden_process(struct kerrinfo *e) MUST_CHECK;
 
+/* Raises the soft limit of file descriptors to `wanted`, as far as the hard limit lets. False when
+ * it stays below. */
+bool harden_allow_descriptors(unsigned long wanted);
+
 /* Removes each variable whose name begins with `prefix` from the environment. */
 void harden_clear_environment(const char *prefix);
 

@@ -54,7 +54,7 @@ def _passphrase_key(params, content):
     if params[1] != 1:
         raise Unsupported(f"passphrase algorithm {params[1]}")
     passes, memory_kib = int.from_bytes(params[2:6], "big"), int.from_bytes(params[6:10], "big")
-    need(1 <= passes <= 10 and 65536 <= memory_kib <= 4194304, "Argon2id cost")
+    need(1 <= passes <= 10 and 65536 <= memory_kib <= 1048576, "Argon2id cost")
     text = content[:-1] if content.endswith(b"\n") else content
     need(12 <= len(text) <= 1024, "length of the passphrase")
     return nacl.pwhash.argon2id.kdf(32, text, params[10:], passes, memory_kib * 1024)
@@ -103,7 +103,7 @@ class Opened:
         salt = self.keystore.store_id + self.slot.id
         self._box = X25519PrivateKey.from_private_bytes(hkdf(secret, salt, b"etcdseal/v1/slot/box"))
         sign = Ed25519PrivateKey.from_private_bytes(hkdf(secret, salt, b"etcdseal/v1/slot/sign"))
-        self._accept_key = hkdf(secret, salt, b"etcdseal/v1/slot/accept")
+        self._copy_key = hkdf(secret, salt, b"etcdseal/v1/slot/accept")
         if (_raw(self._box.public_key()) != self.slot.box_key
                 or _raw(sign.public_key()) != self.slot.sign_key):
             raise Refused("the slot's public keys are not those of its secret")
@@ -129,13 +129,19 @@ class Opened:
     # --- acceptance -----------------------------------------------------------------------------------
 
     def accepted_record(self, file):
-        """This slot's record in the bytes of keystore.accepted."""
-        for body, mac in parse.accepted_records(file):
-            if body[:16] == self.slot.id:
-                if hmac_sha256(self._accept_key, b"etcdseal/v1/accepted/record", body) != mac:
-                    raise Unacceptable("keystore.accepted was altered")
-                return parse.read_accepted(body)
-        raise Unacceptable("keystore.accepted has no record of this slot")
+        """The node's record in the bytes of keystore.accepted, read with this slot's copy."""
+        accepted = parse.read_accepted(file)
+        copy = accepted.copies.get(self.slot.id)
+        if copy is None:
+            raise Unacceptable("keystore.accepted has no copy for this slot")
+        try:
+            key = xaes_open(self._copy_key, copy[:24], b"etcdseal/v1/accepted/copy" + self.slot.id,
+                            copy[24:])
+        except Refused:
+            raise Unacceptable("keystore.accepted is of another node, or altered") from None
+        if hmac_sha256(key, b"etcdseal/v1/accepted/record", accepted.body) != accepted.mac:
+            raise Unacceptable("keystore.accepted was altered")
+        return parse.read_record(accepted.body, key)
 
     def check_accepted(self, record):
         """Rules 1 to 8 of "Acceptance"."""
@@ -176,10 +182,6 @@ class Opened:
             raise Unacceptable("the writer is not on the roster")
         self.check_signature(roster[ks.writer][2])
 
-    def commitment(self, key):
-        return hmac_sha256(self._accept_key, b"etcdseal/v1/accepted/key", key.id,
-                           bytes([key.suite]), key.material)[:16]
-
     def _check_keys(self, record):
         keys = {key.id: key for key in self.keys}
         for key_id, is_destroyed, commitment in record.keys:
@@ -188,7 +190,9 @@ class Opened:
             key = keys[key_id]
             if is_destroyed and key.material:
                 raise Unacceptable("a destroyed key is back")
-            if key.material and self.commitment(key) != commitment:
+            found = hmac_sha256(record.accept_key, b"etcdseal/v1/accepted/key", key.id,
+                                bytes([key.suite]), key.material)[:16]
+            if key.material and found != commitment:
                 raise Unacceptable("a key changed its material")
 
     # --- use ------------------------------------------------------------------------------------------

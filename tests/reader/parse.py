@@ -152,7 +152,14 @@ class Key:
 
 @dataclass
 class Accepted:
-    slot: bytes
+    copies: dict  # slot id to its sealed copy of the accept key
+    body: bytes
+    mac: bytes
+
+
+@dataclass
+class Record:
+    accept_key: bytes
     store_id: bytes
     generation: int
     hash: bytes
@@ -210,7 +217,8 @@ def read_keystore(data):
     c.data = clear = data[:clear_size]
     header = {"store_id": c.raw(16), "generation": c.u64(), "previous_hash": c.raw(32),
               "root_epoch": c.u32(), "writer": c.raw(16), "written_at": c.u64(), "salt": c.raw(32)}
-    need(header["generation"] and header["root_epoch"], "generation or root epoch 0")
+    need(1 <= header["generation"] <= 1 << 62 and header["root_epoch"],
+         "generation or root epoch out of range")
     algorithms = list(c.raw(4))
     need(c.at == HEADER_SIZE, "header size")
     _check_algorithms(algorithms, c)
@@ -259,22 +267,24 @@ def read_table(table):
     return keys
 
 
-def accepted_records(data):
-    """(body, MAC) of each record of keystore.accepted."""
+def read_accepted(data):
     c = Cursor(data)
     need(c.raw(8) == b"\x89ETCDKA\n" and c.u16() == 1, "it does not begin as keystore.accepted")
-    records = []
-    while not c.is_at_end():
-        size = c.u32()
-        need(16 <= size <= 65536, "a record's size")
-        records.append((c.raw(size), c.raw(32)))
-    return records
+    count = c.u16()
+    need(count <= 32, "number of copies")
+    copies = {}
+    for _ in range(count):
+        slot_id = c.raw(16)
+        copies[slot_id] = c.raw(72)
+    accepted = Accepted(copies=copies, body=c.raw(c.u32()), mac=c.raw(32))
+    need(c.is_at_end(), "bytes behind the MAC")
+    return accepted
 
 
-def read_accepted(body):
+def read_record(body, accept_key):
     c = Cursor(body)
-    record = Accepted(slot=c.raw(16), store_id=c.raw(16), generation=c.u64(), hash=c.raw(32),
-                      roster={}, keys=[])
+    record = Record(accept_key=accept_key, store_id=c.raw(16), generation=c.u64(), hash=c.raw(32),
+                    roster={}, keys=[])
     count = c.u16()
     need(count <= 32, "a roster's size")
     for _ in range(count):
@@ -282,6 +292,6 @@ def read_accepted(body):
         record.roster[slot_id] = (c.u8(), c.raw(32), c.raw(32))
     count = c.u16()
     need(count <= 1024, "number of keys")
-    record.keys = [(c.raw(16), c.u8() != 0, c.raw(16)) for _ in range(count)]
-    need(c.is_at_end(), "bytes behind a record")
+    record.keys = [(c.raw(16), c.u8() & 1 != 0, c.raw(16)) for _ in range(count)]
+    need(c.is_at_end(), "bytes behind the record")
     return record

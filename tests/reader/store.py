@@ -38,8 +38,8 @@ class Store:
         assert done.returncode == 0, f"{words}: exit code {done.returncode}\n{done.stderr}"
         return done.stdout
 
-    def init(self, *more):
-        self.run("init", "--seal", f"boot=file:{self.key_file}", *more)
+    def init(self, *more, env=None):
+        self.run("init", "--seal", f"boot=file:{self.key_file}", *more, env=env)
         return self
 
     def add_key(self, suite="xaes-256-gcm"):
@@ -75,4 +75,4 @@ class Store:
     def open(self, slot="boot", kind="file", path=None, data=None):
         """With the reader."""
         content = (path or self.key_file).read_bytes()
-        return Opened(data or self.keystore.read_bytes(), slot, kind, content)
+        return Opened(self.keystore.read_bytes() if data is None else data, slot, kind, content)

@@ -17,6 +17,12 @@
 
 #define PAGE 4096
 
+#ifdef ETCDSEAL_SANITIZED
+#define IS_SANITIZED true
+#else
+#define IS_SANITIZED false
+#endif
+
 static void test_lengths(void **state)
 {
     (void)state;
@@ -215,7 +221,9 @@ static enum child_answer strict_child(void)
     /* What is freed can be locked again. */
     secret_free(first);
     kerr_clear(&e);
-    return secret_new(32, &second, &e) == KERR_OK ? CHILD_GOOD : CHILD_KEPT;
+    enum kerr k = secret_new(32, &second, &e);
+    secret_free(second);
+    return k == KERR_OK ? CHILD_GOOD : CHILD_KEPT;
 }
 
 static enum child_answer best_effort_child(void)
@@ -229,6 +237,9 @@ static enum child_answer best_effort_child(void)
         if (secret_from_bytes(bytes_of_text("x"), &s[i], &e) != KERR_OK) {
             return CHILD_CODE;
         }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(s); i++) {
+        secret_free(s[i]);
     }
     return secret_unlocked_count() == 2 ? CHILD_GOOD : CHILD_COUNT;
 }
@@ -250,12 +261,11 @@ static void check_child(enum child_answer (*act)(void))
 static void test_lock_failure(void **state)
 {
     (void)state;
-#ifdef ETCDSEAL_SANITIZED
-    skip(); /* sanitizers answer every mlock with success */
-#else
+    if (IS_SANITIZED) {
+        skip(); /* sanitizers answer every mlock with success */
+    }
     check_child(strict_child);
     check_child(best_effort_child);
-#endif
 }
 
 int main(void)

@@ -117,7 +117,7 @@ static void costs_outside_are_refused_before_any_work(void **state)
     struct secret *key = NULL;
     works = 0;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        assert_refused(&e, KERR_LIMIT, "allowed are 1 to 10 passes over 65536 to 4194304 KiB",
+        assert_refused(&e, KERR_LIMIT, "allowed are 1 to 10 passes over 65536 to 1048576 KiB",
                        passphrase_cost_check(bad[i], &e));
         assert_refused(&e, KERR_LIMIT, "allowed are",
                        passphrase_key(passphrase, BYTES_OF(salt), bad[i], &key, &e));

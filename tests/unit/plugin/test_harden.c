@@ -64,11 +64,32 @@ static void test_process(void **state)
     assert_int_equal(status, 0);
 }
 
+static void test_descriptors(void **state)
+{
+    (void)state;
+    struct rlimit before;
+    struct rlimit now;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit low = {.rlim_cur = 100, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    assert_true(harden_allow_descriptors(50));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
+    assert_int_equal(now.rlim_cur, 100);
+    assert_true(harden_allow_descriptors(200));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
+    assert_int_equal(now.rlim_cur, 200);
+    assert_false(harden_allow_descriptors(before.rlim_max + 1));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
+    assert_int_equal(now.rlim_cur, before.rlim_max);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_environment_is_cleared_by_prefix),
         cmocka_unit_test(test_process),
+        cmocka_unit_test(test_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -152,15 +152,31 @@ static void assert_answer(size_t method, int want, enum kerr cause)
     assert_int_equal(answer.cause.code, cause);
 }
 
+/* provider.h lists these for each function; provider.c makes BUG of any other. */
+static bool is_in_contract(size_t method, enum kerr code)
+{
+    static const enum kerr codes[] = {
+        KERR_NOMEM, KERR_UNSEALING, KERR_SEALED,   KERR_INPUT, KERR_LIMIT, /* not current */
+        KERR_KEYID, KERR_STATE,     KERR_INTEGRITY /* unwrap alone */};
+    static const size_t counts[KMS_METHOD_COUNT] = {3, 5, 8};
+    for (size_t i = 0; i < counts[method]; i++) {
+        if (codes[i] == code) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void test_every_code_of_the_provider(void **state)
 {
     (void)state;
     for (int code = KERR_OK + 1; code < KERR_COUNT; code++) {
         for (size_t m = 0; m < KMS_METHOD_COUNT; m++) {
             const char *sentence = NULL;
+            enum kerr told = is_in_contract(m, (enum kerr)code) ? (enum kerr)code : KERR_BUG;
             atomic_store(&fake.call_code, code);
             make_any(m);
-            assert_answer(m, method_status(m, (enum kerr)code, &sentence), (enum kerr)code);
+            assert_answer(m, method_status(m, told, &sentence), told);
         }
     }
 }

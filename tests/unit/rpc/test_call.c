@@ -177,20 +177,25 @@ static void the_handler_learns_what_is_left_of_the_deadline(void **state)
     assert_true(w->bench.last_left_ms == UINT64_MAX);
 }
 
+/* The library's own timer runs as well and may be first; on a machine that is not busy it is not.
+ */
 static void a_deadline_that_has_passed_is_not_handled(void **state)
 {
     struct world *w = *state;
-    int fd = bench_connect(&w->bench, 0);
-    raw_send(fd, &(struct raw_call){.path = "/t.Bench/Echo",
-                                    .authority = "localhost",
-                                    .timeout = "1n",
-                                    .has_message = true,
-                                    .message = bytes_of_text("x")});
-    assert_true(raw_await(fd, "the deadline passed before the call was read", 5000));
+    for (int i = 0; i < 100 && atomic_load(&w->bench.refused) == 0; i++) {
+        int fd = bench_connect(&w->bench, 0);
+        raw_send(fd, &(struct raw_call){.path = "/t.Bench/Echo",
+                                        .authority = "localhost",
+                                        .timeout = "1n",
+                                        .has_message = true,
+                                        .message = bytes_of_text("x")});
+        assert_true(raw_await(fd, "eadline", 5000));
+        assert_int_equal(close(fd), 0);
+    }
     assert_int_equal(w->bench.handled, 0);
     assert_int_equal(w->bench.refused, 1);
+    assert_int_equal(w->bench.refused_method, ECHO);
     assert_int_equal(w->bench.refused_status, GRPC_STATUS_DEADLINE_EXCEEDED);
-    assert_int_equal(close(fd), 0);
 }
 
 static void a_call_without_a_message_is_refused(void **state)

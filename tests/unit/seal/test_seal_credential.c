@@ -197,7 +197,7 @@ static void a_service_opens_what_the_tool_has_sealed(void **state)
     AUTO_SPEC spec = parts_spec(&p, "credential:boot,file=%s/boot.cred");
     struct seal_record record = parts_wrap(&p, &spec);
     char *path = test_path(p.folder, "boot.cred");
-    const char *argv[] = {"systemd-creds", "decrypt", "--name=boot", path, "-", NULL};
+    const char *argv[] = {"/usr/bin/systemd-creds", "decrypt", "--name=boot", path, "-", NULL};
     AUTO_SECRET content = systemd_creds(argv, bytes_of(NULL, 0));
     test_write_file(p.folder, "boot", secret_view(content));
     p.env.may_run_tools = false;
@@ -231,7 +231,7 @@ static void a_host_key_only_credential_has_a_warning(void **state)
     AUTO_SPEC spec = parts_spec(&p, "credential:boot,file=%s/boot.cred");
     char *path = test_path(p.folder, "boot.cred");
     const char *argv[] = {
-        "systemd-creds", "encrypt", "--with-key=host", "--name=boot", "-", path, NULL};
+        "/usr/bin/systemd-creds", "encrypt", "--with-key=host", "--name=boot", "-", path, NULL};
     assert_null(seal_warning(&spec, &p.env));
     secret_free(systemd_creds(argv, bytes_of_text("thirty-two bytes or more of a credential")));
     assert_non_null(strstr(seal_warning(&spec, &p.env), "host's key file alone"));

@@ -284,7 +284,7 @@ static void parameters_are_checked_before_any_work(void **state)
         uint32_t passes;
         uint32_t memory_kib;
     } bad[] = {{0, 65536}, {11, 65536},          {UINT32_MAX, 65536}, {1, 65535},
-               {1, 0},     {1, 4096 * 1024 + 1}, {1, UINT32_MAX}};
+               {1, 0},     {1, 1024 * 1024 + 1}, {1, UINT32_MAX}};
     struct kerrinfo e = {0};
     parts_text_file(&p, "pass", "correct horse battery staple");
     AUTO_SPEC spec = parts_spec(&p, "ops=passphrase:file=%s/pass");
