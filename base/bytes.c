@@ -202,6 +202,9 @@ struct bytes read_raw(struct reader *r, size_t len)
         r->failed = true;
         return bytes_of(NULL, 0);
     }
+    if (len == 0) {
+        return bytes_of(r->ptr, 0); /* which may be NULL: nothing may be added to that */
+    }
     struct bytes view = bytes_of(r->ptr + r->at, len);
     r->at += len;
     return view;

@@ -335,7 +335,7 @@ enum kerr opt_parse(const struct opt_program *p, int argc, const char *const *ar
 {
     struct parse parse = {.p = p, .values = values, .call = {.program = p}};
     parse.next = argc > 0 ? argv + 1 : argv;
-    parse.end = argv + (argc > 0 ? argc : 0);
+    parse.end = argc > 0 ? argv + argc : argv;
     parse.call.command = p->commands[0].noun == NULL ? &p->commands[0] : NULL;
     enum kerr k = preset(&parse, e);
     while (k == KERR_OK && parse.call.what == OPT_RUN && parse.next < parse.end) {

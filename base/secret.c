@@ -2,17 +2,29 @@
 /*
  * One small heap record points to sodium_malloc'ed pages. The record could live in the guarded
  * pages too, but then a frozen secret could not be marked so without unprotecting it.
+ *
+ * Making and releasing such pages is six system calls, more than all else that a Decrypt does, so
+ * small ones are kept, wiped and still locked, for the next secret. The bytes lie at the end of
+ * their page, against the guard page behind it.
  */
 #include "base/secret.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sodium.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+/* Small secrets: keys, seeds, and the messages that carry them. */
+#define SMALL_BYTES 512
+/* Pages kept: more than any one change or call has in hand at a time. */
+#define KEPT_MAX 64
 
 struct secret {
-    uint8_t *ptr;
+    uint8_t *pages; /* what sodium_malloc gave */
+    uint8_t *ptr;   /* the secret's first byte in it */
     size_t len;
     size_t allocated;
     bool is_frozen;
@@ -20,6 +32,20 @@ struct secret {
 
 static enum secret_lock_policy lock_policy = SECRET_LOCK_STRICT;
 static atomic_ulong unlocked;
+
+static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint8_t *kept[KEPT_MAX];
+static size_t kept_count;
+static pid_t kept_by;
+
+/* A child of fork has its parent's pages without their locks: it must not use them. */
+static void forget_if_forked(void)
+{
+    if (kept_by != getpid()) {
+        kept_by = getpid();
+        kept_count = 0;
+    }
+}
 
 enum kerr secret_start(enum secret_lock_policy policy, struct kerrinfo *e)
 {
@@ -35,10 +61,48 @@ unsigned long secret_unlocked_count(void)
     return atomic_load(&unlocked);
 }
 
-static void release(struct secret *s)
+static uint8_t *take_kept(void)
 {
-    sodium_free(s->ptr);
-    free(s);
+    (void)pthread_mutex_lock(&kept_lock);
+    forget_if_forked();
+    uint8_t *pages = kept_count > 0 ? kept[--kept_count] : NULL;
+    (void)pthread_mutex_unlock(&kept_lock);
+    return pages;
+}
+
+static bool keep(uint8_t *pages)
+{
+    (void)pthread_mutex_lock(&kept_lock);
+    forget_if_forked();
+    bool has_room = kept_count < KEPT_MAX;
+    if (has_room) {
+        kept[kept_count++] = pages;
+    }
+    (void)pthread_mutex_unlock(&kept_lock);
+    return has_room;
+}
+
+/* Locked, zeroed pages of `size` bytes. */
+static enum kerr make_pages(size_t size, uint8_t **ret, struct kerrinfo *e)
+{
+    uint8_t *pages = sodium_malloc(size);
+    if (pages == NULL) {
+        return kerr_set(e, KERR_NOMEM, "no guarded memory for a secret of %zu bytes", size);
+    }
+    if (sodium_mlock(pages, size) != 0) {
+        int err = errno;
+        if (lock_policy == SECRET_LOCK_STRICT) {
+            sodium_free(pages);
+            return kerr_set(e, KERR_NOMEM,
+                            "memory for a secret cannot be locked (%s): raise RLIMIT_MEMLOCK "
+                            "(LimitMEMLOCK= in the unit), or set memory_lock: best-effort",
+                            strerror(err));
+        }
+        (void)atomic_fetch_add(&unlocked, 1);
+    }
+    memset(pages, 0, size);
+    *ret = pages;
+    return KERR_OK;
 }
 
 enum kerr secret_new(size_t len, struct secret **ret, struct kerrinfo *e)
@@ -51,24 +115,15 @@ enum kerr secret_new(size_t len, struct secret **ret, struct kerrinfo *e)
     if (s == NULL) {
         return kerr_set(e, KERR_NOMEM, "no memory for a secret");
     }
-    s->ptr = sodium_malloc(len);
-    if (s->ptr == NULL) {
+    s->allocated = len <= SMALL_BYTES ? SMALL_BYTES : len;
+    s->pages = len <= SMALL_BYTES ? take_kept() : NULL;
+    enum kerr k = s->pages == NULL ? make_pages(s->allocated, &s->pages, e) : KERR_OK;
+    if (k != KERR_OK) {
         free(s);
-        return kerr_set(e, KERR_NOMEM, "no guarded memory for a secret of %zu bytes", len);
+        return k;
     }
-    s->len = s->allocated = len;
-    if (sodium_mlock(s->ptr, len) != 0) {
-        int err = errno;
-        if (lock_policy == SECRET_LOCK_STRICT) {
-            release(s);
-            return kerr_set(e, KERR_NOMEM,
-                            "memory for a secret cannot be locked (%s): raise RLIMIT_MEMLOCK "
-                            "(LimitMEMLOCK= in the unit), or set memory_lock: best-effort",
-                            strerror(err));
-        }
-        (void)atomic_fetch_add(&unlocked, 1);
-    }
-    memset(s->ptr, 0, len);
+    s->len = len;
+    s->ptr = s->pages + s->allocated - len;
     *ret = s;
     return KERR_OK;
 }
@@ -102,7 +157,7 @@ uint8_t *secret_bytes(struct secret *s)
 void secret_freeze(struct secret *s)
 {
     s->is_frozen = true;
-    (void)sodium_mprotect_readonly(s->ptr);
+    (void)sodium_mprotect_readonly(s->pages);
 }
 
 size_t secret_len(const struct secret *s)
@@ -147,10 +202,17 @@ void secret_free(struct secret *s)
         return;
     }
     if (s->is_frozen) {
-        (void)sodium_mprotect_readwrite(s->ptr);
+        (void)sodium_mprotect_readwrite(s->pages);
     }
-    sodium_memzero(s->ptr, s->allocated);
-    release(s);
+    /* What lies before the secret was zero: a write there is our own bug. */
+    if (!sodium_is_zero(s->pages, (size_t)(s->ptr - s->pages))) {
+        abort();
+    }
+    sodium_memzero(s->pages, s->allocated);
+    if (s->allocated != SMALL_BYTES || !keep(s->pages)) {
+        sodium_free(s->pages);
+    }
+    free(s);
 }
 
 void secret_free_at(struct secret **s)

@@ -8,8 +8,9 @@
  * is an error. What is *not* covered: copies inside OpenSSL contexts and gRPC buffers, which are
  * kept from disk by the process having neither core dumps nor (under the shipped unit) swap.
  *
- * Each secret costs one locked page and four mappings. Different secrets may be used by different
- * threads; a frozen secret may be read by many.
+ * Each secret costs one locked page and four mappings; some 64 wiped pages of small ones are kept
+ * for re-use, because making them costs more than a whole KMS call. Different secrets may be used
+ * by different threads; a frozen secret may be read by many.
  */
 #ifndef ETCDSEAL_BASE_SECRET_H
 #define ETCDSEAL_BASE_SECRET_H

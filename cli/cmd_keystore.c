@@ -18,8 +18,8 @@ struct facts {
     char fingerprint[HASH_TEXT_BYTES];
     char store_id[TEXT_UUID_BYTES];
     char written_at[CLOCK_TEXT_BYTES];
-    const char *writer;    /* slot name; "-" for one that is not there any more */
-    const char *opened_by; /* NULL: it was not opened, so nothing is verified */
+    const char *writer;  /* slot name; "-" for one that is not there any more */
+    const struct ks *ks; /* NULL: it was not opened, so nothing is verified */
 };
 
 static struct facts facts_of(const char *path, const struct ks_model *m,
@@ -47,13 +47,26 @@ static void put_states(struct doc *d, const struct ks_model *m)
     doc_close(d);
 }
 
+/* Slots that this node does not believe yet. */
+static void put_slots_to_test(struct doc *d, const struct ks *ks)
+{
+    const struct ks_model *m = ks_model(ks);
+    doc_array(d, "slots_to_test");
+    for (size_t i = 0; i < m->slot_count; i++) {
+        if (!ks_accepts_slot(ks, &m->slots[i])) {
+            doc_text(d, NULL, m->slots[i].name);
+        }
+    }
+    doc_close(d);
+}
+
 static enum kerr facts_doc(const struct options *o, const struct facts *f, struct buf *to,
                            struct kerrinfo *e)
 {
     struct doc d = out_doc(o, to, e);
     doc_object(&d, NULL);
     doc_text(&d, "path", f->path);
-    doc_bool(&d, "verified", f->opened_by != NULL);
+    doc_bool(&d, "verified", f->ks != NULL);
     doc_text(&d, "store_id", f->store_id);
     doc_u64(&d, "generation", f->m->generation);
     doc_u64(&d, "root_epoch", f->m->root_epoch);
@@ -61,8 +74,9 @@ static enum kerr facts_doc(const struct options *o, const struct facts *f, struc
     doc_text(&d, "written_by", f->writer);
     doc_text(&d, "fingerprint", f->fingerprint);
     slots_doc(&d, f->m, NULL);
-    if (f->opened_by != NULL) {
-        doc_text(&d, "opened_by", f->opened_by);
+    if (f->ks != NULL) {
+        doc_text(&d, "opened_by", ks_opened_by(f->ks)->name);
+        put_slots_to_test(&d, f->ks);
         put_states(&d, f->m);
     }
     return doc_end(&d);
@@ -74,12 +88,12 @@ static enum kerr facts_table(const struct facts *f, struct buf *to, struct kerri
         to, e,
         "%s\n\nkeystore     %s\ngeneration   %llu, root epoch %u\nwritten      %s by slot %s\n"
         "fingerprint  %s\n",
-        f->opened_by != NULL ? "ok: opened, signed and accepted by this node"
-                             : "UNVERIFIED: anybody who can write the file can make it say this",
+        f->ks != NULL ? "ok: opened, signed and accepted by this node"
+                      : "UNVERIFIED: anybody who can write the file can make it say this",
         f->store_id, (unsigned long long)f->m->generation, f->m->root_epoch, f->written_at,
         f->writer, f->fingerprint);
-    if (k == KERR_OK && f->opened_by != NULL) {
-        k = buf_printf(to, e, "opened by    slot %s\nkeys         %zu\n", f->opened_by,
+    if (k == KERR_OK && f->ks != NULL) {
+        k = buf_printf(to, e, "opened by    slot %s\nkeys         %zu\n", ks_opened_by(f->ks)->name,
                        f->m->key_count);
     }
     k = k == KERR_OK ? buf_put_text(to, "\n", e) : k;
@@ -125,8 +139,17 @@ enum kerr cmd_keystore_verify(void *ctx, const struct opt_call *call, struct ker
         return k;
     }
     struct facts f = facts_of(s.place.path, ks_model(ks), ks_file_hash(ks));
-    f.opened_by = ks_opened_by(ks)->name;
-    return facts_print(o, &f, e);
+    f.ks = ks;
+    k = facts_print(o, &f, e);
+    for (size_t i = 0; i < f.m->slot_count && k == KERR_OK; i++) {
+        const struct ks_slot *slot = &f.m->slots[i];
+        if (!ks_accepts_slot(ks, slot)) {
+            out_warn("slot %s cannot open the keystore on this node before 'etcdseal seal test %s' "
+                     "has seen it open",
+                     slot->name, slot->name);
+        }
+    }
+    return k;
 }
 
 enum kerr cmd_keystore_backup(void *ctx, const struct opt_call *call, struct kerrinfo *e)
@@ -195,6 +218,7 @@ enum kerr cmd_keystore_restore(void *ctx, const struct opt_call *call, struct ke
         .spec_count = r.spec_count,
         .lose = (const uint8_t(*)[KS_ID_BYTES])r.lose,
         .lose_count = r.o->lose.count,
+        .lose_slots = r.o->lose_slots,
     };
     /* The seals of the backup's slots open it, unless --unseal says otherwise. */
     if (r.spec_count > 0 && r.o->unseal.count == 0) {

@@ -153,9 +153,12 @@ static const struct opt_command commands[] = {
      .args_min = 1,
      .args_max = 1,
      .help = "put a backup in place as the newest generation",
-     .more = "Keys that were destroyed since the backup stay destroyed. Keys that are newer than "
-             "the backup would be lost, with all that they wrap: each must be given up by name, "
-             "with --lose.",
+     .more =
+         "What happened since the backup is not undone: destroyed keys stay destroyed, disabled "
+         "ones disabled, removed slots removed, and no key becomes primary a second time. Keys "
+         "that are newer than the backup would be lost, with all that they wrap: each must be "
+         "given up by name, with --lose. Stop the daemon first when you give up keys: a "
+         "running one refuses a keystore without them.",
      .fn = cmd_keystore_restore},
 
     {.noun = "status",
@@ -286,6 +289,11 @@ static const struct opt_row rows[] = {
      .type = OPT_LIST,
      .commands = "keystore restore",
      .offset = FIELD(lose)},
+    {.name = "lose-slots",
+     .help = "give up the slots that are newer than the backup",
+     .type = OPT_FLAG,
+     .commands = "keystore restore",
+     .offset = FIELD(lose_slots)},
 
     {.name = "watch",
      .letter = 'w',

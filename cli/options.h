@@ -23,6 +23,7 @@ struct options {
     bool without_daemon;
     const char *fingerprint;
     struct opt_list lose;
+    bool lose_slots;
     bool watch;
     const char *encryption_config;
 };

@@ -21,11 +21,17 @@ target_compile_options(etcdseal_flags INTERFACE
 target_link_options(etcdseal_flags INTERFACE -Wl,-z,relro,-z,now -Wl,--as-needed)
 if(ETCDSEAL_SANITIZE)
     target_compile_options(etcdseal_flags INTERFACE
-        -fsanitize=${ETCDSEAL_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+        -fsanitize=${ETCDSEAL_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer
+        -fstrict-overflow) # with the option above, UBSan would not see signed overflow
     target_link_options(etcdseal_flags INTERFACE -fsanitize=${ETCDSEAL_SANITIZE})
     target_compile_definitions(etcdseal_flags INTERFACE ETCDSEAL_SANITIZED=1)
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
     target_compile_options(etcdseal_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+endif()
+
+# The fuzzer steers by what it covers, so all our code must count, not only the target's file.
+if(ETCDSEAL_FUZZ)
+    target_compile_options(etcdseal_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 # Warnings are for our code only; generated code links etcdseal_flags alone.

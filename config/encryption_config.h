@@ -5,11 +5,10 @@
  * beyond its form only apiVersion and kind are checked.
  *
  * The file may hold AES and secretbox keys. They are never stored: the file is read into locked
- * memory, values of the key `secret` are not even asked of the parser, and no message holds text of
- * the file. What can't be promised: libfyaml, which parses the locked memory in place, copies other
- * values and look-ahead into ordinary memory that it frees without wiping; a secret written under
- * another key (a typing error) is among them until it is freed. The locked copy is wiped before
- * the functions return.
+ * memory and parsed there, values of the key `secret` are not even asked of the parser, no message
+ * holds text of the file, and the locked copy is wiped before the functions return. What can't be
+ * promised: a secret under another key (a typing error) lies in ordinary memory until then; our
+ * copy is wiped, but libfyaml copies values with escapes and frees them as they are.
  *
  * Stricter than kube-apiserver on purpose: anchors, aliases, tags, several documents, unknown and
  * repeated keys are refused in every version (it refuses the last two from 1.31 on).

@@ -60,7 +60,7 @@ struct rpc_limits {
     int max_metadata_bytes;
     size_t memory_bytes; /* resource quota of each class */
 };
-/* Values of docs/design.md, "limits", measured there. */
+/* For a server of small messages and many callers; the reasons stand with the values. */
 extern const struct rpc_limits rpc_limits_default;
 
 struct rpc_server_config {
@@ -77,8 +77,8 @@ struct rpc_server_config {
 struct rpc_server;
 
 /* Once, before threads; no fork afterwards. The library's own log lines are dropped, because
- * clients make them at their pace; a failed assertion of its goes to the log as "grpc-assertion".
- */
+ * clients make them at their pace; a failed assertion of its is written to standard error before it
+ * aborts. */
 void rpc_start(void);
 void rpc_stop(void); /* once, after the last server was freed */
 

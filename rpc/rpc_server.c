@@ -21,9 +21,14 @@
 #define OLD_CLASS_GRACE_MS 5000
 
 const struct rpc_limits rpc_limits_default = {
+    /* Measured: 10,000 calls at once cost 3 MB of memory, and 114 MB without a limit. */
     .max_concurrent_streams = 100,
+    /* Above the largest lawful request, a KMS Decrypt with 32 KiB of annotations. */
     .max_message_bytes = 65536,
+    /* gRPC's own default; kube-apiserver sends some 400 bytes. */
     .max_metadata_bytes = 8192,
+    /* Ends a message of hundreds of megabytes, which gRPC collects before it looks at its length.
+     * Measured: 10,000 calls on 50 connections cost 4 MB. */
     .memory_bytes = (size_t)64 << 20,
 };
 

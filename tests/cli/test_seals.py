@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """init and the seals: what is made, what is warned of, what is refused."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -53,9 +54,13 @@ def test_second_init_is_refused(store):
 
 
 def test_init_beside_what_is_left_of_a_keystore(store):
-    """A record of acceptance without a keystore: somebody removed it; that is no new beginning."""
+    """Somebody removed it; that is no new beginning."""
+    store.rotate()
     store.keystore.unlink()
-    store.unchanged("init", "--seal", f"file:{store.key_file}").refused(1, "keystore.accepted")
+    words = ["init", "--seal", f"file:{store.key_file}"]
+    store.unchanged(*words).refused(1, "keystore.prev")
+    (store.store / "keystore.prev").unlink()
+    store.unchanged(*words).refused(1, "keystore.accepted", "keystore restore")
 
 
 def test_init_roles(tool):
@@ -236,7 +241,14 @@ def test_remove(two):
     two.unchanged("key", "list", "--unseal", f"b=file:{other}").refused(3, "slot b")
     assert "b:" not in (two.store / "keystore.unseal").read_text()
     assert two.run("keystore", "verify", "-o", "json").json()["root_epoch"] == 2
+    # What this node accepted is sealed anew too; nobody was there to enter the passphrase.
+    ran = two.run("keystore", "verify", "-o", "json").ok()
+    assert json.loads(ran.out)["slots_to_test"] == ["ops"] and "seal test ops" in ran.err
+    two.unchanged("key", "list", "--unseal", OPS, secret=PASSPHRASE).refused(4, "seal test")
+    two.run("seal", "test", "ops", "--unseal", f"boot=file:{two.key_file}", "--unseal", OPS,
+            secret=PASSPHRASE).ok()
     two.run("key", "list", "--unseal", OPS, secret=PASSPHRASE).ok()
+    assert two.run("keystore", "verify", "-o", "json").json()["slots_to_test"] == []
     two.run("key", "list", "--keystore", two.folder / "old" / "keystore", "--unseal", f"b=file:{other}").ok()
 
 

@@ -212,7 +212,7 @@ static void test_not_a_file(void **state)
     char *path = test_path(p->path, "sock");
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     assert_true(strlen(path) < sizeof a.sun_path);
-    (void)strcpy(a.sun_path, path);
+    memcpy(a.sun_path, path, strlen(path) + 1);
     AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
     assert_int_equal(bind(fd, (const struct sockaddr *)&a, sizeof a), 0);

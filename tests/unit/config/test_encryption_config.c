@@ -357,13 +357,13 @@ static bool is_in_memory(void)
     FILE *maps = fopen("/proc/self/maps", "re");
     assert_true(mem >= 0 && maps != NULL);
     bool is_found = false;
-    unsigned long start;
-    unsigned long end;
-    char perms[8];
     char line[512];
     while (fgets(line, sizeof line, maps) != NULL && !is_found) {
-        if (sscanf(line, "%lx-%lx %7s", &start, &end, perms) != 3 || perms[1] != 'w' ||
-            end - start > (unsigned long)256 << 20) {
+        /* "START-END rw-p …", in hexadecimal. */
+        char *rest = NULL;
+        unsigned long start = strtoul(line, &rest, 16);
+        unsigned long end = strtoul(rest + 1, &rest, 16);
+        if (rest[0] != ' ' || rest[2] != 'w' || end - start > (unsigned long)256 << 20) {
             continue;
         }
         for (unsigned long at = start; at < end && !is_found; at += sizeof block - MARK_BYTES) {
@@ -380,19 +380,18 @@ static bool is_in_memory(void)
     return is_found;
 }
 
-/* `form` with the mark in the place of '@'. */
+/* `form` with the mark in the place of each '@'. */
 static void write_with_mark(const char *path, const char *form)
 {
     char mark[MARK_BYTES];
     char text[1024] = "";
-    const char *at = strchr(form, '@');
-    size_t before = (size_t)(at - form);
-    size_t len = strlen(form) - 1 + MARK_BYTES;
-    assert_true(len < sizeof text);
+    size_t len = 0;
     make_mark(mark);
-    memcpy(text, form, before);
-    memcpy(text + before, mark, MARK_BYTES);
-    memcpy(text + before + MARK_BYTES, at + 1, strlen(at + 1));
+    for (const char *p = form; *p != 0; p++) {
+        assert_true(len + MARK_BYTES < sizeof text);
+        memcpy(text + len, *p == '@' ? mark : p, *p == '@' ? MARK_BYTES : 1);
+        len += *p == '@' ? MARK_BYTES : 1;
+    }
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, len), (ssize_t)len);
@@ -405,7 +404,21 @@ static const char *const marked_forms[] = {
     ENTRY("{aescbc: {keys: [{name: a, secret: @}]}}"),
     ENTRY("{aescbc: {keys: [{name: a, secret: '@'}]}}"),
     ENTRY("{secretbox: {keys: [{secret: \"@\", name: a}]}}"),
+    ENTRY("{aesgcm: {keys: [{secret: \"@\\x41\", name: \"\\x61\"}]}}"),
     HEAD "resources:\n- providers:\n  - aesgcm:\n      keys:\n      - name: a\n        secret: @\n",
+    HEAD "resources:\n- providers:\n  - aesgcm:\n      keys:\n      - secret: |\n          @\n"
+         "        name: a\n",
+};
+
+/* Typing errors, on whose way out the text must be gone as well. */
+static const char *const refused_forms[] = {
+    ENTRY("{aescbc: {keys: [{name: a, secrett: @}]}}"),
+    ENTRY("{aescbc: {keys: [{name: a, secret: [@, \"@\"]}]}}"),
+    ENTRY("{aescbc: {keys: [{name: a, @: secret}]}}"),
+    ENTRY("{aescbc: {keys: [{name: a, secret: \"@}]}}"),
+    ENTRY("{aescbc: {keys: [{name: a, secret: \"@\\q\"}]}}"),
+    ENTRY("{aescbc: {keys: [{name: a, secret: &@ x}]}}"),
+    HEAD "resources:\n- @\n  secret: @: @\n",
 };
 
 static void test_no_secret_stays_in_memory(void **state)
@@ -427,6 +440,12 @@ static void test_no_secret_stays_in_memory(void **state)
         AUTO_ENCRYPTION_CONFIG c = NULL;
         assert_ok(&e, encryption_config_read(path, &c, &e));
         assert_string_equal(c->entries[0].providers[0].keys[0].text, "a");
+        assert_false(is_in_memory());
+    }
+    for (size_t i = 0; i < ARRAY_LEN(refused_forms); i++) {
+        write_with_mark(path, refused_forms[i]);
+        AUTO_ENCRYPTION_CONFIG c = NULL;
+        assert_refused(&e, KERR_CONFIG, "", encryption_config_read(path, &c, &e));
         assert_false(is_in_memory());
     }
     free(path);

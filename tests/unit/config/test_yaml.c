@@ -194,7 +194,6 @@ static void test_limits(void **state)
     check_repeated("[", "1,", YAML_NODES_MAX, "]", "more than 4096 values");
     check_repeated("- \"", "\\L\\P", 600, "\"\n", NULL);
     check_repeated("", "- \"\\L\\P\"\n", 1000, "", NULL);
-    check_repeated("? ", "a", 2, "\n", NULL);
 }
 
 static void test_keys_limit(void **state)
