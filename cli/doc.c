@@ -23,7 +23,7 @@ static void put_quoted(struct doc *d, const char *text)
 {
     if (d->k == KERR_OK) {
         struct json_writer w = json_on(d->to, d->e);
-        json_text(&w, NULL, text);
+        json_put_text(&w, NULL, text);
         d->k = w.k;
     }
 }
@@ -84,7 +84,7 @@ void doc_object(struct doc *d, const char *key)
     if (d->is_yaml) {
         open_level(d, key, false);
     } else {
-        json_object(&d->json, key);
+        json_put_object(&d->json, key);
     }
 }
 
@@ -93,14 +93,14 @@ void doc_array(struct doc *d, const char *key)
     if (d->is_yaml) {
         open_level(d, key, true);
     } else {
-        json_array(&d->json, key);
+        json_put_array(&d->json, key);
     }
 }
 
 void doc_close(struct doc *d)
 {
     if (!d->is_yaml) {
-        json_close(&d->json);
+        json_put_close(&d->json);
         return;
     }
     if (d->depth == 0) {
@@ -126,7 +126,7 @@ static void put_scalar(struct doc *d, const char *key, const char *word)
 void doc_text(struct doc *d, const char *key, const char *value)
 {
     if (!d->is_yaml) {
-        json_text(&d->json, key, value);
+        json_put_text(&d->json, key, value);
     } else if (value == NULL) {
         put_scalar(d, key, "null");
     } else {
@@ -140,7 +140,7 @@ void doc_text(struct doc *d, const char *key, const char *value)
 void doc_u64(struct doc *d, const char *key, uint64_t value)
 {
     if (!d->is_yaml) {
-        json_u64(&d->json, key, value);
+        json_put_u64(&d->json, key, value);
         return;
     }
     begin_value(d, key);
@@ -154,7 +154,7 @@ void doc_bool(struct doc *d, const char *key, bool value)
     if (d->is_yaml) {
         put_scalar(d, key, value ? "true" : "false");
     } else {
-        json_bool(&d->json, key, value);
+        json_put_bool(&d->json, key, value);
     }
 }
 

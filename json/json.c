@@ -86,17 +86,17 @@ static void open_level(struct json_writer *w, const char *key, const char *opene
     w->has_values[w->depth] = false;
 }
 
-void json_object(struct json_writer *w, const char *key)
+void json_put_object(struct json_writer *w, const char *key)
 {
     open_level(w, key, "{", '}');
 }
 
-void json_array(struct json_writer *w, const char *key)
+void json_put_array(struct json_writer *w, const char *key)
 {
     open_level(w, key, "[", ']');
 }
 
-void json_close(struct json_writer *w)
+void json_put_close(struct json_writer *w)
 {
     if (w->depth == 0) {
         w->k = w->k == KERR_OK ? kerr_set(w->e, KERR_BUG, "JSON closed too often") : w->k;
@@ -106,17 +106,17 @@ void json_close(struct json_writer *w)
     put(w, bytes_of(&w->closer[w->depth], 1));
 }
 
-void json_text(struct json_writer *w, const char *key, const char *value)
+void json_put_text(struct json_writer *w, const char *key, const char *value)
 {
     if (value == NULL) {
-        json_null(w, key);
+        json_put_null(w, key);
         return;
     }
     begin_value(w, key);
     put_quoted(w, value);
 }
 
-void json_u64(struct json_writer *w, const char *key, uint64_t value)
+void json_put_u64(struct json_writer *w, const char *key, uint64_t value)
 {
     begin_value(w, key);
     if (w->k == KERR_OK) {
@@ -124,29 +124,29 @@ void json_u64(struct json_writer *w, const char *key, uint64_t value)
     }
 }
 
-void json_bool(struct json_writer *w, const char *key, bool value)
+void json_put_bool(struct json_writer *w, const char *key, bool value)
 {
     begin_value(w, key);
     put_text(w, value ? "true" : "false");
 }
 
-void json_null(struct json_writer *w, const char *key)
+void json_put_null(struct json_writer *w, const char *key)
 {
     begin_value(w, key);
     put_text(w, "null");
 }
 
-void json_time(struct json_writer *w, const char *key, uint64_t wall_s)
+void json_put_time(struct json_writer *w, const char *key, uint64_t wall_s)
 {
     char text[CLOCK_TEXT_BYTES];
     clock_format_s(wall_s, text);
-    json_text(w, key, wall_s == 0 ? NULL : text);
+    json_put_text(w, key, wall_s == 0 ? NULL : text);
 }
 
 enum kerr json_end(struct json_writer *w)
 {
     while (w->depth > 0) {
-        json_close(w);
+        json_put_close(w);
     }
     put_text(w, "\n");
     return w->k;

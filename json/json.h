@@ -27,15 +27,15 @@ struct json_writer {
 
 /* `to` was made by buf_init and must outlive the writer; so must `e`, which may be NULL. */
 struct json_writer json_on(struct buf *to, struct kerrinfo *e);
-void json_object(struct json_writer *w, const char *key);
-void json_array(struct json_writer *w, const char *key);
-void json_close(struct json_writer *w); /* the innermost object or array */
-void json_text(struct json_writer *w, const char *key, const char *value); /* NULL: null */
-void json_u64(struct json_writer *w, const char *key, uint64_t value);
-void json_bool(struct json_writer *w, const char *key, bool value);
-void json_null(struct json_writer *w, const char *key);
+void json_put_object(struct json_writer *w, const char *key);
+void json_put_array(struct json_writer *w, const char *key);
+void json_put_close(struct json_writer *w); /* the innermost object or array */
+void json_put_text(struct json_writer *w, const char *key, const char *value); /* NULL: null */
+void json_put_u64(struct json_writer *w, const char *key, uint64_t value);
+void json_put_bool(struct json_writer *w, const char *key, bool value);
+void json_put_null(struct json_writer *w, const char *key);
 /* "2026-11-24T02:31:40Z", or null for 0. */
-void json_time(struct json_writer *w, const char *key, uint64_t wall_s);
+void json_put_time(struct json_writer *w, const char *key, uint64_t wall_s);
 /* Closes what is open, ends the line, and gives the first failure. */
 enum kerr json_end(struct json_writer *w) MUST_CHECK;
 

@@ -11,7 +11,7 @@ static void put_hash(struct json_writer *w, const char *key, const char *key_id)
 {
     char hash[KMS_KEY_ID_HASH_BYTES];
     kms_key_id_hash(bytes_of_text(key_id), hash);
-    json_text(w, key, *hash == 0 ? NULL : hash);
+    json_put_text(w, key, *hash == 0 ? NULL : hash);
 }
 
 static const char *or_null(const char *text)
@@ -21,130 +21,131 @@ static const char *or_null(const char *text)
 
 static void put_keys(struct json_writer *w, const struct provider_info *p, struct metrics *m)
 {
-    json_array(w, "keys");
+    json_put_array(w, "keys");
     for (size_t i = 0; i < p->key_count && i < PROVIDER_INFO_KEYS; i++) {
         struct metrics_key_use use = metrics_key_use(m, p->keys[i].id);
-        json_object(w, NULL);
-        json_text(w, "id", p->keys[i].id);
+        json_put_object(w, NULL);
+        json_put_text(w, "id", p->keys[i].id);
         put_hash(w, "id_hash", p->keys[i].id);
-        json_text(w, "state", p->keys[i].state);
-        json_u64(w, "decrypts", use.decrypts);
-        json_time(w, "last_decrypt_at", use.last_s);
-        json_close(w);
+        json_put_text(w, "state", p->keys[i].state);
+        json_put_u64(w, "decrypts", use.decrypts);
+        json_put_time(w, "last_decrypt_at", use.last_s);
+        json_put_close(w);
     }
-    json_close(w);
+    json_put_close(w);
 }
 
 static void put_provider(struct json_writer *w, const struct provider_info *p, struct metrics *m)
 {
-    json_object(w, "provider");
-    json_text(w, "name", p->name);
-    json_text(w, "store_id", or_null(p->store_id));
-    json_u64(w, "generation", p->generation);
-    json_time(w, "loaded_at", p->loaded_at_s);
-    json_text(w, "current_key_id", or_null(p->current_key_id));
+    json_put_object(w, "provider");
+    json_put_text(w, "name", p->name);
+    json_put_text(w, "store_id", or_null(p->store_id));
+    json_put_u64(w, "generation", p->generation);
+    json_put_time(w, "loaded_at", p->loaded_at_s);
+    json_put_text(w, "current_key_id", or_null(p->current_key_id));
     put_hash(w, "current_key_id_hash", p->current_key_id);
-    json_text(w, "opened_by", or_null(p->opened_by));
-    json_u64(w, "slots_opened", p->slots_opened);
-    json_u64(w, "key_count", p->key_count);
+    json_put_text(w, "opened_by", or_null(p->opened_by));
+    json_put_u64(w, "slots_opened", p->slots_opened);
+    json_put_u64(w, "key_count", p->key_count);
     put_keys(w, p, m);
-    json_close(w);
+    json_put_close(w);
 }
 
 static const char *const method_words[] = {"status", "encrypt", "decrypt"};
 
 static void put_peers(struct json_writer *w, const struct config *c)
 {
-    json_array(w, "peers");
+    json_put_array(w, "peers");
     for (size_t i = 0; i < c->peer_count; i++) {
         const struct config_peer *row = &c->peers[i];
-        json_object(w, NULL);
-        json_u64(w, row->kind == CONFIG_PEER_UID ? "uid" : "gid", row->id);
-        json_array(w, "methods");
+        json_put_object(w, NULL);
+        json_put_u64(w, row->kind == CONFIG_PEER_UID ? "uid" : "gid", row->id);
+        json_put_array(w, "methods");
         for (size_t m = 0; m < ARRAY_LEN(method_words); m++) {
             if ((row->methods >> m & 1U) != 0) {
-                json_text(w, NULL, method_words[m]);
+                json_put_text(w, NULL, method_words[m]);
             }
         }
-        json_close(w);
-        json_u64(w, "decrypt_rate", row->decrypt_rate);
-        json_text(w, "note", row->note);
-        json_close(w);
+        json_put_close(w);
+        json_put_u64(w, "decrypt_rate", row->decrypt_rate);
+        json_put_text(w, "note", row->note);
+        json_put_close(w);
     }
-    json_close(w);
+    json_put_close(w);
 }
 
 static void put_socket(struct json_writer *w, const struct status_view *v)
 {
-    json_object(w, "socket");
-    json_text(w, "path", v->socket_path);
-    json_text(w, "status_path", v->status_path);
-    json_bool(w, "activated", v->is_activated);
-    json_close(w);
-    json_object(w, "connections");
-    json_u64(w, "open", v->connections_open);
-    json_u64(w, "waiting", v->connections_waiting);
-    json_u64(w, "max", v->config->socket_connections_max);
-    json_close(w);
-    json_u64(w, "calls_in_flight", v->calls_in_flight);
+    json_put_object(w, "socket");
+    json_put_text(w, "path", v->socket_path);
+    json_put_text(w, "status_path", v->status_path);
+    json_put_bool(w, "activated", v->is_activated);
+    json_put_close(w);
+    json_put_object(w, "connections");
+    json_put_u64(w, "open", v->connections_open);
+    json_put_u64(w, "waiting", v->connections_waiting);
+    json_put_u64(w, "max", v->config->socket_connections_max);
+    json_put_close(w);
+    json_put_u64(w, "calls_in_flight", v->calls_in_flight);
 }
 
 static void put_reload(struct json_writer *w, const struct status_view *v)
 {
     const struct status_reload *r = &v->last_reload;
-    json_object(w, "last_reload");
-    json_time(w, "at", r->at_s);
-    json_bool(w, "ok", r->is_ok);
-    json_text(w, "code", kerr_name(r->code));
-    json_text(w, "message", or_null(r->message));
-    json_close(w);
+    json_put_object(w, "last_reload");
+    json_put_time(w, "at", r->at_s);
+    json_put_bool(w, "ok", r->is_ok);
+    json_put_text(w, "code", kerr_name(r->code));
+    json_put_text(w, "message", or_null(r->message));
+    json_put_close(w);
 }
 
 /* "a,b" as an array. */
 static void put_restart_needed(struct json_writer *w, const char *names)
 {
-    json_array(w, "restart_needed");
+    json_put_array(w, "restart_needed");
     while (*names != 0) {
         char one[64];
         size_t len = strcspn(names, ",");
         size_t kept = len < sizeof one ? len : sizeof one - 1;
         memcpy(one, names, kept);
         one[kept] = 0;
-        json_text(w, NULL, one);
+        json_put_text(w, NULL, one);
         names += len + (names[len] == ',');
         names += strspn(names, " ");
     }
-    json_close(w);
+    json_put_close(w);
 }
 
 static void put_memory(struct json_writer *w, const struct status_view *v)
 {
-    json_object(w, "memory_lock");
-    json_text(w, "policy", v->config->memory_lock == SECRET_LOCK_STRICT ? "strict" : "best-effort");
-    json_u64(w, "unlocked_secrets", v->unlocked_secrets);
-    json_close(w);
+    json_put_object(w, "memory_lock");
+    json_put_text(w, "policy",
+                  v->config->memory_lock == SECRET_LOCK_STRICT ? "strict" : "best-effort");
+    json_put_u64(w, "unlocked_secrets", v->unlocked_secrets);
+    json_put_close(w);
 }
 
 enum kerr status_json(const struct status_view *v, struct metrics *m, struct buf *ret,
                       struct kerrinfo *e)
 {
     struct json_writer w = json_on(ret, e);
-    json_object(&w, NULL);
-    json_text(&w, "version", ETCDSEAL_VERSION);
-    json_text(&w, "kms_version", v->version_wire);
-    json_u64(&w, "pid", (uint64_t)getpid());
-    json_time(&w, "started_at", v->started_at_s);
-    json_bool(&w, "ready", v->provider.is_serving);
-    json_bool(&w, "sealed", !v->provider.is_serving);
-    json_bool(&w, "needs_a_person", v->provider.is_sealed_final);
+    json_put_object(&w, NULL);
+    json_put_text(&w, "version", ETCDSEAL_VERSION);
+    json_put_text(&w, "kms_version", v->version_wire);
+    json_put_u64(&w, "pid", (uint64_t)getpid());
+    json_put_time(&w, "started_at", v->started_at_s);
+    json_put_bool(&w, "ready", v->provider.is_serving);
+    json_put_bool(&w, "sealed", !v->provider.is_serving);
+    json_put_bool(&w, "needs_a_person", v->provider.is_sealed_final);
     put_provider(&w, &v->provider, m);
     put_socket(&w, v);
     put_peers(&w, v->config);
     put_reload(&w, v);
     put_restart_needed(&w, v->restart_needed);
     put_memory(&w, v);
-    json_text(&w, "config_file", v->config->file);
-    json_close(&w);
+    json_put_text(&w, "config_file", v->config->file);
+    json_put_close(&w);
     return json_end(&w);
 }
 

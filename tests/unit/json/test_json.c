@@ -33,23 +33,23 @@ static void test_every_kind_of_value(void **state)
 {
     (void)state;
     struct json_writer w = json_on(&text, &e);
-    json_object(&w, NULL);
-    json_text(&w, "text", "a");
-    json_text(&w, "none", NULL);
-    json_u64(&w, "number", UINT64_MAX);
-    json_bool(&w, "yes", true);
-    json_bool(&w, "no", false);
-    json_null(&w, "null");
-    json_time(&w, "never", 0);
-    json_time(&w, "time", 1795487500);
-    json_array(&w, "list");
-    json_u64(&w, NULL, 1);
-    json_object(&w, NULL);
-    json_close(&w);
-    json_array(&w, NULL);
-    json_close(&w);
-    json_close(&w);
-    json_close(&w);
+    json_put_object(&w, NULL);
+    json_put_text(&w, "text", "a");
+    json_put_text(&w, "none", NULL);
+    json_put_u64(&w, "number", UINT64_MAX);
+    json_put_bool(&w, "yes", true);
+    json_put_bool(&w, "no", false);
+    json_put_null(&w, "null");
+    json_put_time(&w, "never", 0);
+    json_put_time(&w, "time", 1795487500);
+    json_put_array(&w, "list");
+    json_put_u64(&w, NULL, 1);
+    json_put_object(&w, NULL);
+    json_put_close(&w);
+    json_put_array(&w, NULL);
+    json_put_close(&w);
+    json_put_close(&w);
+    json_put_close(&w);
     assert_ok(&e, json_end(&w));
     assert_text("{\"text\":\"a\",\"none\":null,\"number\":18446744073709551615,\"yes\":true,"
                 "\"no\":false,\"null\":null,\"never\":null,\"time\":\"2026-11-24T02:31:40Z\","
@@ -60,10 +60,10 @@ static void test_text_is_quoted(void **state)
 {
     (void)state;
     struct json_writer w = json_on(&text, &e);
-    json_array(&w, NULL);
-    json_text(&w, NULL, "q\" b\\ n\n t\t d\x7f");
-    json_text(&w, NULL, "gr\xc3\xbc\xc3\x9f \xf0\x9f\x94\x91");
-    json_text(&w, NULL, "bad \xff\xc3 \xed\xa0\x80.");
+    json_put_array(&w, NULL);
+    json_put_text(&w, NULL, "q\" b\\ n\n t\t d\x7f");
+    json_put_text(&w, NULL, "gr\xc3\xbc\xc3\x9f \xf0\x9f\x94\x91");
+    json_put_text(&w, NULL, "bad \xff\xc3 \xed\xa0\x80.");
     assert_ok(&e, json_end(&w));
     assert_text("[\"q\\u0022 b\\u005c n\\u000a t\\u0009 d\\u007f\","
                 "\"gr\xc3\xbc\xc3\x9f \xf0\x9f\x94\x91\","
@@ -74,9 +74,9 @@ static void test_end_closes_what_is_open(void **state)
 {
     (void)state;
     struct json_writer w = json_on(&text, &e);
-    json_object(&w, NULL);
-    json_array(&w, "a");
-    json_object(&w, NULL);
+    json_put_object(&w, NULL);
+    json_put_array(&w, "a");
+    json_put_object(&w, NULL);
     assert_ok(&e, json_end(&w));
     assert_text("{\"a\":[{}]}\n");
 }
@@ -86,9 +86,9 @@ static void test_maximum_of_the_buffer(void **state)
     (void)state;
     text.max = 8;
     struct json_writer w = json_on(&text, &e);
-    json_array(&w, NULL);
+    json_put_array(&w, NULL);
     for (int i = 0; i < 100; i++) {
-        json_text(&w, NULL, "many");
+        json_put_text(&w, NULL, "many");
     }
     assert_int_equal(json_end(&w), KERR_LIMIT);
     assert_true(text.len <= 8);
@@ -99,11 +99,11 @@ static void test_depth(void **state)
     (void)state;
     struct json_writer w = json_on(&text, &e);
     for (int i = 0; i < JSON_DEPTH_MAX; i++) {
-        json_array(&w, NULL);
+        json_put_array(&w, NULL);
     }
     struct json_writer deeper = w;
     assert_ok(&e, json_end(&w));
-    json_array(&deeper, NULL);
+    json_put_array(&deeper, NULL);
     assert_refused(&e, KERR_BUG, "", json_end(&deeper));
 }
 
@@ -111,9 +111,9 @@ static void test_closing_too_often(void **state)
 {
     (void)state;
     struct json_writer w = json_on(&text, &e);
-    json_array(&w, NULL);
-    json_close(&w);
-    json_close(&w);
+    json_put_array(&w, NULL);
+    json_put_close(&w);
+    json_put_close(&w);
     assert_int_equal(json_end(&w), KERR_BUG);
     assert_non_null(strstr(e.text, "too often"));
 }

@@ -183,10 +183,10 @@ static void test_with_the_writer(void **state)
     AUTO_BUF text;
     buf_init(&text, 1000);
     struct json_writer w = json_on(&text, &e);
-    json_object(&w, NULL);
-    json_array(&w, "list");
-    json_null(&w, NULL);
-    json_text(&w, NULL, "\x01\"\\\xc3\xa4");
+    json_put_object(&w, NULL);
+    json_put_array(&w, "list");
+    json_put_null(&w, NULL);
+    json_put_text(&w, NULL, "\x01\"\\\xc3\xa4");
     assert_int_equal(json_end(&w), KERR_OK);
     AUTO_JSON d = NULL;
     const char *back = NULL;
