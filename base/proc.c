@@ -38,6 +38,10 @@ static enum kerr collect(pid_t pid, const char *name, struct kerrinfo *e)
             return kerr_errno(e, errno, "cannot wait for %s", name);
         }
     }
+    /* What posix_spawn gives where it cannot tell us that there is no such program. */
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
+        return kerr_set(e, KERR_NOTFOUND, "cannot start %s (status 127)", name);
+    }
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         return kerr_set(e, KERR_IO, "%s failed with status %d", name,
                         WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));

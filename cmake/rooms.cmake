@@ -19,6 +19,9 @@ target_compile_options(etcdseal_flags INTERFACE
     -fno-common -fstack-protector-strong -fno-strict-overflow
     -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
 target_link_options(etcdseal_flags INTERFACE -Wl,-z,relro,-z,now -Wl,--as-needed)
+if(ETCDSEAL_FUZZ) # the fuzzer must see which branches an input takes, in all code
+    target_compile_options(etcdseal_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 if(ETCDSEAL_SANITIZE)
     target_compile_options(etcdseal_flags INTERFACE
         -fsanitize=${ETCDSEAL_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -85,12 +88,17 @@ function(etcdseal_unit_test name)
 endfunction()
 
 # etcdseal_fuzz(NAME SOURCE fuzz_x.c USES room…)
-# With ETCDSEAL_FUZZ a libFuzzer program; otherwise a test that replays tests/fuzz/seeds/NAME.
+# With ETCDSEAL_FUZZ a libFuzzer program (target `fuzzers`: all of them); otherwise a test that
+# replays tests/fuzz/seeds/NAME.
 function(etcdseal_fuzz name)
     cmake_parse_arguments(ARG "" "SOURCE" "USES" ${ARGN})
     set(target fuzz_${name})
     if(ETCDSEAL_FUZZ)
+        if(NOT TARGET fuzzers)
+            add_custom_target(fuzzers)
+        endif()
         add_executable(${target} ${ARG_SOURCE})
+        add_dependencies(fuzzers ${target})
         target_compile_options(${target} PRIVATE -fsanitize=fuzzer)
         target_link_options(${target} PRIVATE -fsanitize=fuzzer)
     else()

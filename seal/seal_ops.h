@@ -47,7 +47,8 @@ extern const struct seal_ops seal_file;
 extern const struct seal_ops seal_credential;
 
 /* For kinds that come down to a 32-byte key: blob = nonce (24) ‖ XAES-256-GCM of the secret, AAD =
- * binding ‖ u8 kind ‖ params. record->kind and params must be set. */
+ * "etcdseal/v1/seal" ‖ lv16 binding ‖ u8 kind ‖ lv16 params. record->kind and params must be set.
+ */
 enum kerr seal_key_wrap(const struct secret *key, struct bytes binding, const struct secret *secret,
                         struct seal_record *record, struct kerrinfo *e) MUST_CHECK;
 enum kerr seal_key_unwrap(const struct secret *key, struct bytes binding,

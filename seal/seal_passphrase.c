@@ -58,7 +58,9 @@ static enum kerr check_params(struct bytes params, struct kerrinfo *e)
     struct reader r = reader_on(params);
     uint8_t version = read_u8(&r);
     uint8_t algorithm = read_u8(&r);
-    struct passphrase_cost cost = {read_u32(&r), read_u32(&r)};
+    /* One after the other: initialisers have no order. */
+    struct passphrase_cost cost = {.passes = read_u32(&r)};
+    cost.memory_kib = read_u32(&r);
     if (params.len != PARAMS_BYTES || version != PARAMS_VERSION) {
         return kerr_set(e, KERR_FORMAT, "passphrase parameters of %zu bytes, version %u",
                         params.len, version);

@@ -109,6 +109,29 @@ static void test_take_and_free(void **state)
     assert_memory_equal(text, "\0\0\0\0\0\0\0\0\0", sizeof text);
 }
 
+/* Pages may be used again, what was in them may not be seen again. */
+static void test_fresh_secrets_are_zero(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = {1, 32, 200, 511, 512, 513, 4096, 64, 32};
+    static const uint8_t zeros[4096];
+    struct kerrinfo e = {0};
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+        for (int again = 0; again < 3; again++) {
+            AUTO_SECRET s = NULL;
+            assert_ok(&e, secret_new(lengths[i], &s, &e));
+            assert_int_equal(secret_len(s), lengths[i]);
+            assert_memory_equal(secret_view(s).ptr, zeros, lengths[i]);
+            memset(secret_bytes(s), 0xa5, lengths[i]);
+            if (again == 1) {
+                secret_truncate(s, lengths[i] / 2);
+            } else if (again == 2) {
+                secret_freeze(s);
+            }
+        }
+    }
+}
+
 /* ---- what must end the process ---- */
 
 static void write_when_frozen(struct secret *s)
@@ -274,9 +297,13 @@ int main(void)
         return 1;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lengths),       cmocka_unit_test(test_contents),
-        cmocka_unit_test(test_random),        cmocka_unit_test(test_truncate_wipes),
-        cmocka_unit_test(test_take_and_free), cmocka_unit_test(test_misuse_ends_the_process),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_contents),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_truncate_wipes),
+        cmocka_unit_test(test_take_and_free),
+        cmocka_unit_test(test_fresh_secrets_are_zero),
+        cmocka_unit_test(test_misuse_ends_the_process),
         cmocka_unit_test(test_lock_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,6 +126,24 @@ static void a_key_that_others_can_read_is_refused_with_the_cure(void **state)
     }
 }
 
+static void a_key_of_another_user_is_refused(void **state)
+{
+    (void)state;
+    if (geteuid() != 0) {
+        skip(); /* only root can give a file away */
+    }
+    parts_file(&p, "theirs.key", 32, 0600);
+    char *path = test_path(p.folder, "theirs.key");
+    assert_int_equal(chown(path, 4711, 4711), 0);
+    assert_unusable("file:%s/theirs.key", KERR_DENIED, "belongs to uid 4711");
+    p.env.owner = 4711;
+    AUTO_SPEC spec = parts_spec(&p, "file:%s/theirs.key");
+    struct seal_record record = parts_wrap(&p, &spec);
+    parts_assert_opens(&p, &spec, &record);
+    p.env.owner = geteuid();
+    free(path);
+}
+
 static void a_link_is_not_followed(void **state)
 {
     (void)state;
@@ -219,6 +237,7 @@ int main(void)
         cmocka_unit_test(a_short_key_is_refused),
         cmocka_unit_test(a_large_file_is_no_key),
         cmocka_unit_test(a_key_that_others_can_read_is_refused_with_the_cure),
+        cmocka_unit_test(a_key_of_another_user_is_refused),
         cmocka_unit_test(a_link_is_not_followed),
         cmocka_unit_test(only_a_regular_file_is_a_key),
         cmocka_unit_test(a_missing_key_opens_nothing_and_is_not_made),
