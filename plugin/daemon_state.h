@@ -65,6 +65,7 @@ struct daemon {
     struct status_reload keys_reload;
     struct repeat failures;
     char shown_key_id[64];
+    char shown_warning[KERRINFO_TEXT_MAX];
     char restart_needed[512];
 };
 

@@ -38,6 +38,9 @@ static void describe(struct daemon *d, char to[static NOTE_BYTES])
     } else if (!last.is_ok) {
         (void)snprintf(to, NOTE_BYTES, "reload failed, generation %llu keeps serving: %s",
                        (unsigned long long)info.generation, last.message);
+    } else if (*info.warning != 0) {
+        (void)snprintf(to, NOTE_BYTES, "unsealed, generation %llu, but %s",
+                       (unsigned long long)info.generation, info.warning);
     } else {
         (void)snprintf(to, NOTE_BYTES, "unsealed, generation %llu, primary key %s%s%s",
                        (unsigned long long)info.generation, info.current_key_id,
@@ -84,6 +87,21 @@ static void log_failure(struct daemon *d, const struct loader_result *r,
               log_u64("generation", info->generation), log_u64("suppressed", suppressed));
 }
 
+/* Keys are served, yet something needs a person: once when it begins, once when it is over. */
+static void log_warning(struct daemon *d, const struct provider_info *info)
+{
+    if (strcmp(d->shown_warning, info->warning) == 0) {
+        return;
+    }
+    if (*info->warning != 0) {
+        log_event(LOG_LEVEL_WARN, "keystore-warning", log_text("cause", info->warning),
+                  log_u64("generation", info->generation));
+    } else {
+        log_event(LOG_LEVEL_INFO, "keystore-warning-over", log_u64("generation", info->generation));
+    }
+    (void)snprintf(d->shown_warning, sizeof d->shown_warning, "%s", info->warning);
+}
+
 /* When to look next. */
 static void schedule(struct daemon *d, enum reload_reason last, const struct provider_info *info)
 {
@@ -117,6 +135,7 @@ static void finish_look(struct daemon *d, const struct loader_result *r)
     if (is_ok) {
         repeat_clear(&d->failures);
     }
+    log_warning(d, &info);
     schedule(d, r->reason, &info);
     bool is_ready = !d->has_tried_unseal || (d->is_reloading && r->reason >= RELOAD_SIGNAL);
     d->has_tried_unseal = true;
@@ -197,20 +216,6 @@ void reload_stop(struct daemon *d)
 /* --- SIGHUP ------------------------------------------------------------------------------------
  */
 
-static bool same_unseal(const struct config *a, const struct config *b)
-{
-    if (a->unseal_count != b->unseal_count) {
-        return false;
-    }
-    for (size_t i = 0; i < a->unseal_count; i++) {
-        if (strcmp(a->unseal[i].slot, b->unseal[i].slot) != 0 ||
-            strcmp(a->unseal[i].spec, b->unseal[i].spec) != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static enum kerr find_restart_needed(struct daemon *d, const struct config *fresh,
                                      struct kerrinfo *e)
 {
@@ -218,10 +223,6 @@ static enum kerr find_restart_needed(struct daemon *d, const struct config *fres
     const char *text = NULL;
     buf_init(&names, sizeof d->restart_needed);
     enum kerr k = config_restart_needed(d->first, fresh, &names, e);
-    if (k == KERR_OK && !same_unseal(d->first, fresh)) {
-        /* The provider reads its part of the configuration once. */
-        k = buf_printf(&names, e, "%skeystore.unseal", names.len == 0 ? "" : ", ");
-    }
     if (k == KERR_OK) {
         k = buf_text(&names, &text, e);
     }

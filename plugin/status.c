@@ -45,6 +45,7 @@ static void put_provider(struct json_writer *w, const struct provider_info *p, s
     json_put_text(w, "current_key_id", or_null(p->current_key_id));
     put_hash(w, "current_key_id_hash", p->current_key_id);
     json_put_text(w, "opened_by", or_null(p->opened_by));
+    json_put_text(w, "warning", or_null(p->warning));
     json_put_u64(w, "slots_opened", p->slots_opened);
     json_put_u64(w, "key_count", p->key_count);
     put_keys(w, p, m);

@@ -120,6 +120,7 @@ static void test_serving(void **state)
     (void)snprintf(p->keys[1].id, sizeof p->keys[1].id, "es1-b");
     (void)snprintf(p->current_key_id, sizeof p->current_key_id, "es1-b");
     (void)snprintf(p->opened_by, sizeof p->opened_by, "boot (file)");
+    (void)snprintf(p->warning, sizeof p->warning, "the disk is full");
     view.restart_needed = "socket.path, provider,keystore.path";
     view.last_reload.is_ok = true;
     metrics_decrypt(metrics, bytes_of_text("es1-a"), "retired", 1795487503);
@@ -131,6 +132,7 @@ static void test_serving(void **state)
     kms_key_id_hash(bytes_of_text("es1-b"), hash);
     assert_text_at(root, "provider.current_key_id_hash", hash);
     assert_text_at(root, "provider.opened_by", "boot (file)");
+    assert_text_at(root, "provider.warning", "the disk is full");
     assert_text_at(root, "provider.keys.0.id", "es1-a");
     assert_text_at(root, "provider.keys.0.state", "retired");
     assert_int_equal(json_integer_value(at(root, "provider.keys.0.decrypts")), 1);
