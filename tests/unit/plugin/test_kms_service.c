@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/text.h"
 #include "plugin/kms_service.h"
 #include "tests/lib/testlib.h"
 
@@ -395,8 +396,8 @@ static char *caught_log(void)
     assert_true(dup2(saved_stderr, STDERR_FILENO) >= 0);
     (void)close(saved_stderr);
     struct buf data = test_read_file(log_folder, "log");
-    char *text = strndup((const char *)data.ptr, data.len);
-    assert_non_null(text);
+    char *text = NULL;
+    assert_int_equal(text_dup(buf_view(&data), &text, NULL), KERR_OK);
     buf_done(&data);
     test_folder_remove(log_folder);
     return text;
