@@ -464,31 +464,51 @@ enum kerr file_replace(const struct file_replace *r, struct kerrinfo *e)
     return k;
 }
 
+/* A whole temporary file that belongs to whom it is for. */
+static enum kerr write_owned(const struct file_dir *dir, const char *temp, struct bytes data,
+                             uid_t uid, gid_t gid, struct kerrinfo *e)
+{
+    struct file_replace r = {.dir = dir, .data = data};
+    enum kerr k = write_temp(&r, temp, e);
+    if (k != KERR_OK || (uid == geteuid() && gid == getegid())) {
+        return k;
+    }
+    return fchownat(dir->fd, temp, uid, gid, AT_SYMLINK_NOFOLLOW) == 0
+               ? KERR_OK
+               : kerr_errno(e, errno, "cannot give %s/%s to uid %u", dir->path, temp, uid);
+}
+
 enum kerr file_create(const char *path, struct bytes data, uid_t uid, gid_t gid, struct kerrinfo *e)
 {
     AUTO_TEXT folder = NULL;
     AUTO_TEXT name = NULL;
     AUTO_DIR dir = FILE_DIR_NONE;
+    char temp[NAME_MAX + 1];
+    bool exists = false;
     enum kerr k = file_split(path, &folder, &name, e);
     if (k == KERR_OK) {
         k = file_dir_open(folder, &dir, e);
     }
+    if (k == KERR_OK) {
+        k = file_exists(&dir, name, &exists, e);
+    }
     if (k != KERR_OK) {
         return k;
     }
-    AUTO_FD fd = openat(dir.fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return kerr_errno(e, errno, "cannot make %s", path);
+    if (exists) {
+        return kerr_errno(e, EEXIST, "cannot make %s", path);
     }
-    k = write_full(fd, path, data, e);
-    if (k == KERR_OK && (uid != geteuid() || gid != getegid()) && fchown(fd, uid, gid) != 0) {
-        k = kerr_errno(e, errno, "cannot give %s to uid %u", path, uid);
+    int len = snprintf(temp, sizeof temp, ".%s.tmp", name);
+    if (len < 0 || (size_t)len >= sizeof temp) {
+        return kerr_set(e, KERR_LIMIT, "file name %s is too long", name);
     }
-    if (k == KERR_OK && (fsync(fd) != 0 || fsync(dir.fd) != 0)) {
-        k = kerr_errno(e, errno, "cannot sync %s", path);
+    k = write_owned(&dir, temp, data, uid, gid, e);
+    if (k == KERR_OK) {
+        struct file_replace r = {.dir = &dir, .name = name, .is_new = true};
+        k = put_in_place(&r, temp, e);
     }
     if (k != KERR_OK) {
-        (void)unlinkat(dir.fd, name, 0);
+        (void)unlinkat(dir.fd, temp, 0);
     }
     return k;
 }

@@ -102,7 +102,7 @@ struct file_replace {
 enum kerr file_replace(const struct file_replace *r, struct kerrinfo *e) MUST_CHECK;
 
 /* Makes a file that must not exist (EXISTS), 0600 from birth, given to `uid` and `gid` (only root
- * can give it to another), synced with its folder. On failure nothing is left. */
+ * can give it to another), synced with its folder. It appears whole or not at all. */
 enum kerr file_create(const char *path, struct bytes data, uid_t uid, gid_t gid,
                       struct kerrinfo *e) MUST_CHECK;
 

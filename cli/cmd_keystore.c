@@ -219,6 +219,7 @@ enum kerr cmd_keystore_restore(void *ctx, const struct opt_call *call, struct ke
         .lose = (const uint8_t(*)[KS_ID_BYTES])r.lose,
         .lose_count = r.o->lose.count,
         .lose_slots = r.o->lose_slots,
+        .forget_record = r.o->forget_record,
     };
     /* The seals of the backup's slots open it, unless --unseal says otherwise. */
     if (r.spec_count > 0 && r.o->unseal.count == 0) {

@@ -294,6 +294,13 @@ static const struct opt_row rows[] = {
      .type = OPT_FLAG,
      .commands = "keystore restore",
      .offset = FIELD(lose_slots)},
+    {.name = "forget-record",
+     .help = "with --fingerprint: go by it alone although this node's record of what it "
+             "accepted does not open or does not lead to FILE; what the record knew "
+             "(destroyed keys, removed slots) is then undone",
+     .type = OPT_FLAG,
+     .commands = "keystore restore",
+     .offset = FIELD(forget_record)},
 
     {.name = "watch",
      .letter = 'w',

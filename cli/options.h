@@ -24,6 +24,7 @@ struct options {
     const char *fingerprint;
     struct opt_list lose;
     bool lose_slots;
+    bool forget_record;
     bool watch;
     const char *encryption_config;
 };

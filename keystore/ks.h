@@ -109,7 +109,9 @@ struct ks_restore {
     const uint8_t (*lose)[KS_ID_BYTES]; /* keys that the present keystore has and the file has not,
                                            which the operator gives up by name */
     size_t lose_count;
-    bool lose_slots; /* the same for slots of this node that the file has not */
+    bool lose_slots;    /* the same for slots of this node that the file has not */
+    bool forget_record; /* go by the fingerprint alone although PATH.accepted is there, but does not
+                           open or does not lead to the file; what it knew is then undone */
 };
 
 /* Puts a backup in place as a new generation above all that this node accepted, under a new root
@@ -119,7 +121,7 @@ struct ks_restore {
  * else a new one). UNTRUSTED when the file is not vouched for; DENIED, naming them, when keys or
  * slots would be lost that were not given up. A present file that does not open is kept as
  * PATH.damaged, and PATH.prev is then left alone. A running daemon must be stopped first when keys
- * are given up: it refuses a keystore without them. */
+ * are given up: it refuses a keystore without them. Cut off, it is to be run again. */
 enum kerr ks_restore(const struct ks_place *place, const struct ks_restore *r,
                      uint64_t *ret_generation, struct kerrinfo *e) MUST_CHECK;
 

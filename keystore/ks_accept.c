@@ -17,7 +17,7 @@ static const char label_key[] = "etcdseal/v1/accepted/key";
 
 static const char cure[] =
     "if you know that this keystore is the right one, accept it with 'etcdseal keystore restore "
-    "--fingerprint SHA256 FILE'";
+    "--fingerprint SHA256 --forget-record FILE'";
 
 static enum kerr accepted_alloc(struct ks_accepted **ret, struct kerrinfo *e)
 {
@@ -162,6 +162,10 @@ static void take_slots(struct ks_accepted *a, const struct ks_model *m)
         memcpy(to->sign_key, s->sign_key, PUBKEY_BYTES);
     }
     a->roster_count = m->slot_count;
+}
+
+void ks_accepted_prune(struct ks_accepted *a, const struct ks_model *m)
+{
     size_t kept = 0;
     for (size_t i = 0; i < a->copy_count; i++) {
         if (ks_model_slot(m, a->copies[i].slot) != NULL) {
@@ -171,6 +175,21 @@ static void take_slots(struct ks_accepted *a, const struct ks_model *m)
     a->copy_count = kept;
 }
 
+bool ks_accepted_lost_slot(const struct ks_accepted *a, const struct ks_model *m)
+{
+    for (size_t i = 0; i < a->roster_count; i++) {
+        if (ks_model_slot(m, a->roster[i].id) == NULL) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < a->copy_count; i++) {
+        if (ks_model_slot(m, a->copies[i].slot) == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void ks_accepted_take(struct ks_accepted *a, const struct ks_model *m,
                       const uint8_t file_hash[HASH_BYTES])
 {
@@ -178,6 +197,7 @@ void ks_accepted_take(struct ks_accepted *a, const struct ks_model *m,
     a->generation = m->generation;
     memcpy(a->hash, file_hash, HASH_BYTES);
     take_slots(a, m);
+    ks_accepted_prune(a, m);
     for (size_t i = 0; i < m->key_count; i++) {
         struct ks_accepted_key *to = &a->keys[i];
         *to = (struct ks_accepted_key){.flags = flags_of(&m->keys[i])};
@@ -494,7 +514,8 @@ static enum kerr check_roster(const struct ks_accepted *a, const struct ks_model
             !same_slot(member(roster, count, m->slots[i].id), &m->slots[i])) {
             return kerr_set(e, KERR_UNTRUSTED,
                             "roster: the keystore's slots are not those that this node accepted, "
-                            "and no signed changes lead to them (slot %s)",
+                            "and no signed changes lead to them (slot %s); if a restore with "
+                            "--lose-slots was interrupted, run it again",
                             m->slots[i].name);
         }
     }
@@ -519,7 +540,10 @@ static enum kerr check_keys(const struct ks_accepted *a, const struct ks_model *
         char id[KS_KEY_ID_TEXT];
         ks_key_id_text(had->id, id);
         if (has == NULL) {
-            return kerr_set(e, KERR_UNTRUSTED, "key %s vanished without a tombstone", id);
+            return kerr_set(e, KERR_UNTRUSTED,
+                            "key %s vanished without a tombstone; if a restore that gave it up "
+                            "was interrupted, run that restore again",
+                            id);
         }
         if (was_destroyed && has->material != NULL) {
             return kerr_set(e, KERR_UNTRUSTED, "key %s was destroyed and is back", id);

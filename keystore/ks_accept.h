@@ -89,7 +89,13 @@ enum kerr ks_accepted_write(const struct ks_accepted *a, struct buf *ret,
 enum kerr ks_accepted_add_slot(struct ks_accepted *a, const struct ks_slot_keys *keys,
                                struct kerrinfo *e) MUST_CHECK;
 bool ks_accepted_has_slot(const struct ks_accepted *a, const uint8_t slot[KS_ID_BYTES]);
-/* Makes the verified model the record; copies of slots that it has not are dropped. */
+/* Whether a slot of the record or of a copy is not in the model: its holder knows the accept key.
+ */
+bool ks_accepted_lost_slot(const struct ks_accepted *a, const struct ks_model *m);
+/* Drops copies of slots that the model has not. */
+void ks_accepted_prune(struct ks_accepted *a, const struct ks_model *m);
+/* Makes the verified model the record; copies of slots that it has not are dropped. Callers outside
+ * of this file's pair go through ks_follow_record (ks_change.h), which renews the accept key. */
 void ks_accepted_take(struct ks_accepted *a, const struct ks_model *m,
                       const uint8_t file_hash[HASH_BYTES]);
 /* The same record and accept key, without copies. */

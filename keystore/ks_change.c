@@ -94,10 +94,11 @@ static enum kerr verify_written(void *ctx, struct bytes file, struct kerrinfo *e
     return k;
 }
 
-enum kerr ks_put_accepted(const struct ks_folder *folder, const struct ks *ks, struct kerrinfo *e)
+enum kerr ks_put_accepted(const struct ks_folder *folder, const struct ks_accepted *record,
+                          struct kerrinfo *e)
 {
     AUTO_BUF file = {0};
-    enum kerr k = ks_accepted_write(ks->accepted, &file, e);
+    enum kerr k = ks_accepted_write(record, &file, e);
     if (k == KERR_OK) {
         k = ks_folder_write(
             folder, &(struct ks_folder_write){.which = KS_FILE_ACCEPTED, .data = buf_view(&file)},
@@ -120,40 +121,12 @@ static enum kerr put_keystore(const struct ks_folder *folder, struct ks *ks, str
                            e);
 }
 
-enum kerr ks_put(const struct ks_folder *folder, struct ks *ks, bool is_new, enum ks_keep keep,
-                 struct kerrinfo *e)
-{
-    struct ks_model *m = ks->model;
-    memcpy(m->writer, ks->slot_keys.slot, KS_ID_BYTES);
-    random_fill(m->salt, sizeof m->salt);
-    AUTO_BUF file = {0};
-    enum kerr k = ks_build_file(m, ks->root, &ks->slot_keys, &file, e);
-    if (k != KERR_OK) {
-        return k;
-    }
-    hash_sha256(buf_view(&file), ks->hash);
-    ks_accepted_take(ks->accepted, m, ks->hash);
-    if (is_new) {
-        k = ks_put_accepted(folder, ks, e);
-        return k == KERR_OK ? put_keystore(folder, ks, buf_view(&file), is_new, keep, e) : k;
-    }
-    k = put_keystore(folder, ks, buf_view(&file), is_new, keep, e);
-    if (k != KERR_OK) {
-        return k;
-    }
-    k = ks_put_accepted(folder, ks, e);
-    if (k != KERR_OK) {
-        kerr_prefix(e, "the keystore was written, but not keystore.accepted (the next change "
-                       "mends it)");
-    }
-    return k;
-}
-
-static enum kerr share_with(const struct ks_place *place, struct ks *ks,
-                            const struct seal_spec *spec, struct kerrinfo *e)
+static enum kerr share_with(const struct ks_place *place, const struct ks *ks,
+                            const struct seal_spec *spec, struct ks_accepted *record,
+                            struct kerrinfo *e)
 {
     const struct ks_slot *slot = ks_model_slot_named(ks->model, spec->slot);
-    if (slot == NULL || ks_accepted_has_slot(ks->accepted, slot->id)) {
+    if (slot == NULL || ks_accepted_has_slot(record, slot->id)) {
         return KERR_OK;
     }
     AUTO_SECRET slot_secret = NULL;
@@ -164,25 +137,80 @@ static enum kerr share_with(const struct ks_place *place, struct ks *ks,
         ks_unbox_root(ks->model, slot, &keys, &root, NULL) != KERR_OK) {
         return KERR_OK; /* left out */
     }
-    return ks_accepted_add_slot(ks->accepted, &keys, e);
+    return ks_accepted_add_slot(record, &keys, e);
 }
 
 enum kerr ks_share_accept_key(const struct ks_place *place, const struct ks_folder *folder,
-                              struct ks *ks, struct kerrinfo *e)
+                              const struct ks *ks, struct ks_accepted *record, struct kerrinfo *e)
 {
-    struct seal_spec *owned = NULL;
-    const struct seal_spec *specs = NULL;
-    size_t count = 0;
-    enum kerr k = ks_accepted_add_slot(ks->accepted, &ks->slot_keys, e);
-    /* Nothing else may say how to open slots here; then the one that did is all there is. */
-    if (k != KERR_OK || ks_place_specs(place, folder, &owned, &specs, &count, NULL) != KERR_OK) {
+    AUTO_BUF text = {0};
+    struct seal_spec *listed = NULL;
+    size_t listed_count = 0;
+    enum kerr k = ks_accepted_add_slot(record, &ks->slot_keys, e);
+    for (size_t i = 0; i < place->spec_count && k == KERR_OK; i++) {
+        k = share_with(place, ks, &place->specs[i], record, e);
+    }
+    /* Where no file says how to open slots here, those are all. */
+    if (k != KERR_OK || ks_folder_read(folder, KS_FILE_UNSEAL, &text, NULL) != KERR_OK ||
+        ks_unseal_parse(buf_view(&text), &listed, &listed_count, NULL) != KERR_OK) {
         return k;
     }
-    for (size_t i = 0; i < count && k == KERR_OK; i++) {
-        k = share_with(place, ks, &specs[i], e);
+    for (size_t i = 0; i < listed_count && k == KERR_OK; i++) {
+        k = share_with(place, ks, &listed[i], record, e);
     }
-    if (owned != NULL) {
-        ks_specs_free(owned, count);
+    ks_specs_free(listed, listed_count);
+    return k;
+}
+
+enum kerr ks_follow_record(const struct ks_place *place, const struct ks_folder *folder,
+                           const struct ks *ks, struct ks_accepted **record, struct kerrinfo *e)
+{
+    AUTO_ACCEPTED fresh = NULL;
+    enum kerr k = KERR_OK;
+    if (ks_accepted_lost_slot(*record, ks->model)) {
+        k = ks_accepted_new(&fresh, e);
+        if (k == KERR_OK) {
+            k = ks_share_accept_key(place, folder, ks, fresh, e);
+        }
+    }
+    if (k != KERR_OK) {
+        return k;
+    }
+    if (fresh != NULL) {
+        ks_accepted_free(*record);
+        *record = fresh;
+        fresh = NULL;
+    }
+    ks_accepted_take(*record, ks->model, ks->hash);
+    return KERR_OK;
+}
+
+enum kerr ks_put(const struct ks_place *place, const struct ks_folder *folder, struct ks *ks,
+                 bool is_new, enum ks_keep keep, struct kerrinfo *e)
+{
+    struct ks_model *m = ks->model;
+    memcpy(m->writer, ks->slot_keys.slot, KS_ID_BYTES);
+    random_fill(m->salt, sizeof m->salt);
+    AUTO_BUF file = {0};
+    enum kerr k = ks_build_file(m, ks->root, &ks->slot_keys, &file, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    hash_sha256(buf_view(&file), ks->hash);
+    k = ks_follow_record(place, folder, ks, &ks->accepted, e);
+    if (k == KERR_OK && is_new) {
+        k = ks_put_accepted(folder, ks->accepted, e);
+    }
+    if (k == KERR_OK) {
+        k = put_keystore(folder, ks, buf_view(&file), is_new, keep, e);
+    }
+    if (k != KERR_OK || is_new) {
+        return k;
+    }
+    k = ks_put_accepted(folder, ks->accepted, e);
+    if (k != KERR_OK) {
+        kerr_prefix(e, "the keystore was written, but not keystore.accepted (the next change "
+                       "mends it)");
     }
     return k;
 }
@@ -206,7 +234,7 @@ enum kerr ks_change_commit(struct ks_change *c, struct kerrinfo *e)
     if (c->drop_previous) {
         k = ks_folder_remove_previous(&c->folder, e);
     }
-    return k == KERR_OK ? ks_put(&c->folder, c->ks, false,
+    return k == KERR_OK ? ks_put(c->place, &c->folder, c->ks, false,
                                  c->drop_previous ? KS_KEEP_NOTHING : KS_KEEP_PREV, e)
                         : k;
 }

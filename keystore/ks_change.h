@@ -31,15 +31,22 @@ enum ks_keep { KS_KEEP_PREV, KS_KEEP_DAMAGED, KS_KEEP_NOTHING };
 
 /* Builds and writes the model of `ks` as it is (generation set; the writer is the slot that opened
  * it), then the node's record; with `is_new` (no keystore may be there) the record comes first. */
-enum kerr ks_put(const struct ks_folder *folder, struct ks *ks, bool is_new, enum ks_keep keep,
-                 struct kerrinfo *e) MUST_CHECK;
-/* Writes the node's record as it stands in `ks`. */
-enum kerr ks_put_accepted(const struct ks_folder *folder, const struct ks *ks,
+enum kerr ks_put(const struct ks_place *place, const struct ks_folder *folder, struct ks *ks,
+                 bool is_new, enum ks_keep keep, struct kerrinfo *e) MUST_CHECK;
+/* Writes a record. */
+enum kerr ks_put_accepted(const struct ks_folder *folder, const struct ks_accepted *record,
                           struct kerrinfo *e) MUST_CHECK;
-/* Gives the accept key to every slot of the model that opens now: the one that opened `ks`, and
- * those of the SPECs whose seal answers. Others are left out; ks_accepts_slot tells. */
+/* Makes the model and hash of `ks` the record. When a slot has gone since, the accept key is made
+ * anew and shared again. *record may be replaced. */
+enum kerr ks_follow_record(const struct ks_place *place, const struct ks_folder *folder,
+                           const struct ks *ks, struct ks_accepted **record,
+                           struct kerrinfo *e) MUST_CHECK;
+/* Gives the record's accept key to every slot of the model that opens now: the one that opened
+ * `ks`, and those of the place's SPECs and of PATH.unseal whose seals answer. Others are left out;
+ * ks_accepts_slot tells. */
 enum kerr ks_share_accept_key(const struct ks_place *place, const struct ks_folder *folder,
-                              struct ks *ks, struct kerrinfo *e) MUST_CHECK;
+                              const struct ks *ks, struct ks_accepted *record,
+                              struct kerrinfo *e) MUST_CHECK;
 
 /* Fills a slot of the model: secret, seal, public keys, boxed root. `ret_keys` are its keys. */
 enum kerr ks_make_slot(const struct ks_place *place, const struct ks_model *m,

@@ -47,7 +47,6 @@ enum kerr ks_remember(const struct ks_place *place, const struct ks *ks, struct 
     AUTO_FOLDER folder = KS_FOLDER_NONE;
     AUTO_ACCEPTED seen = NULL;
     AUTO_ACCEPTED record = NULL;
-    AUTO_BUF file = {0};
     AUTO_FD lock = -1;
     enum kerr k = ks_folder_open(place->path, false, &folder, e);
     if (k == KERR_OK) {
@@ -64,14 +63,8 @@ enum kerr ks_remember(const struct ks_place *place, const struct ks *ks, struct 
     if (k != KERR_OK || record->generation >= ks->model->generation) {
         return k;
     }
-    ks_accepted_take(record, ks->model, ks->hash);
-    k = ks_accepted_write(record, &file, e);
-    if (k == KERR_OK) {
-        k = ks_folder_write(
-            &folder, &(struct ks_folder_write){.which = KS_FILE_ACCEPTED, .data = buf_view(&file)},
-            e);
-    }
-    return k;
+    k = ks_follow_record(place, &folder, ks, &record, e);
+    return k == KERR_OK ? ks_put_accepted(&folder, record, e) : k;
 }
 
 /* A restore under way. */
@@ -84,13 +77,17 @@ struct restoring {
     struct ks_parts parts; /* views into `file` */
     struct buf file;
     struct ks_accepted *record; /* what this node knows; NULL when nothing vouches */
-    bool present_is_good;       /* the keystore in place opens and follows the record */
+    /* Without a record, what the keystore in place holds, if it opens: nothing says that it is
+     * ours, so it only witnesses which keys would be lost. */
+    struct ks_accepted *witness;
+    bool present_is_good; /* the keystore in place opens and follows the record, if there is one */
 };
 
 static void restoring_done(struct restoring *s)
 {
     ks_close(s->ks);
     ks_accepted_free(s->record);
+    ks_accepted_free(s->witness);
     buf_done(&s->file);
     ks_folder_close(&s->folder);
     file_close_at(&s->lock_fd);
@@ -108,25 +105,64 @@ static enum kerr read_backup(struct restoring *s, struct kerrinfo *e)
     if (s->r->fingerprint != NULL && memcmp(s->r->fingerprint, hash, sizeof hash) != 0) {
         return kerr_set(e, KERR_UNTRUSTED, "%s does not have the given fingerprint", s->r->from);
     }
-    return ks_unseal_bytes(s->place, &s->folder, buf_view(&s->file), NULL, NULL, &s->ks, &s->parts,
-                           e);
+    return KERR_OK;
 }
 
-/* This node's record; without a fingerprint there must be one. */
-static enum kerr find_record(struct restoring *s, struct kerrinfo *e)
+static enum kerr unseal_backup(struct restoring *s, const struct bytes *accepted_file,
+                               struct kerrinfo *e)
 {
+    return ks_unseal_bytes(s->place, &s->folder, buf_view(&s->file), accepted_file, NULL, &s->ks,
+                           &s->parts, e);
+}
+
+/* Opens the backup with a slot that can also read this node's record. Without a record it takes a
+ * fingerprint; past one that does not open, an explicit word as well. */
+static enum kerr open_backup(struct restoring *s, struct kerrinfo *e)
+{
+    AUTO_BUF accepted = {0};
     struct kerrinfo cause = {0};
-    enum kerr k = read_record(&s->folder, &s->ks->slot_keys, &s->record, &cause);
-    if (k == KERR_OK ||
-        (s->r->fingerprint != NULL && (k == KERR_NOTFOUND || k == KERR_UNTRUSTED))) {
-        return KERR_OK;
-    }
-    if (k == KERR_NOTFOUND || k == KERR_UNTRUSTED) {
+    enum kerr k = ks_folder_read(&s->folder, KS_FILE_ACCEPTED, &accepted, &cause);
+    if (k == KERR_NOTFOUND && s->r->fingerprint == NULL) {
         return kerr_set(e, KERR_UNTRUSTED,
                         "nothing on this node vouches for the file; give --fingerprint with the "
                         "SHA-256 that 'etcdseal keystore backup' printed when it was made");
     }
+    if (k == KERR_NOTFOUND) {
+        return unseal_backup(s, NULL, e);
+    }
+    if (k == KERR_OK) {
+        struct bytes view = buf_view(&accepted);
+        k = unseal_backup(s, &view, &cause);
+    }
+    if (k == KERR_OK) {
+        s->record = s->ks->accepted;
+        s->ks->accepted = NULL;
+        return k;
+    }
+    if (k == KERR_UNTRUSTED && s->r->fingerprint != NULL && s->r->forget_record) {
+        return unseal_backup(s, NULL, e);
+    }
     return kerr_set(e, k, "%s", cause.text);
+}
+
+/* A file newer than the record is one that the record must lead to; it is then the record. */
+static enum kerr follow_newer(struct restoring *s, struct kerrinfo *e)
+{
+    if (s->record == NULL || s->ks->model->generation <= s->record->generation) {
+        return KERR_OK;
+    }
+    struct kerrinfo cause = {0};
+    enum kerr k = ks_accepted_check(s->record, s->ks->model, &s->parts, s->ks->hash, &cause);
+    if (k == KERR_OK) {
+        return ks_follow_record(s->place, &s->folder, s->ks, &s->record, e);
+    }
+    if (k == KERR_UNTRUSTED && s->r->fingerprint != NULL && s->r->forget_record) {
+        ks_accepted_free(s->record);
+        s->record = NULL;
+        return KERR_OK;
+    }
+    return kerr_set(e, k, "%s: %s; with --fingerprint and --forget-record it is taken all the same",
+                    s->r->from, cause.text);
 }
 
 static enum kerr check_writer(const struct restoring *s, struct kerrinfo *e)
@@ -153,7 +189,7 @@ static enum kerr check_writer(const struct restoring *s, struct kerrinfo *e)
 
 /* The keystore in place may be newer than the record by one change that was cut off. Where it opens
  * with the same slot and follows the record, it is the better witness. */
-static void look_at_present(struct restoring *s)
+static enum kerr look_at_present(struct restoring *s, struct kerrinfo *e)
 {
     AUTO_BUF file = {0};
     AUTO_KS present = NULL;
@@ -161,17 +197,22 @@ static void look_at_present(struct restoring *s)
     if (ks_folder_read(&s->folder, KS_FILE_KEYSTORE, &file, NULL) != KERR_OK ||
         ks_unseal_bytes(s->place, &s->folder, buf_view(&file), NULL, s->ks, &present, &parts,
                         NULL) != KERR_OK) {
-        return;
+        return KERR_OK; /* damaged or absent: that is why one restores */
     }
-    /* Without a record it is a witness only against losing keys: nothing says that it is ours. */
     if (s->record == NULL) {
-        s->present_is_good = true;
-        return;
+        s->present_is_good =
+            memcmp(present->model->store_id, s->ks->model->store_id, KS_ID_BYTES) == 0;
+        enum kerr k = s->present_is_good ? ks_accepted_new(&s->witness, e) : KERR_OK;
+        if (s->witness != NULL) {
+            ks_accepted_take(s->witness, present->model, present->hash);
+        }
+        return k;
     }
-    if (ks_accepted_check(s->record, present->model, &parts, present->hash, NULL) == KERR_OK) {
-        s->present_is_good = true;
-        ks_accepted_take(s->record, present->model, present->hash);
+    if (ks_accepted_check(s->record, present->model, &parts, present->hash, NULL) != KERR_OK) {
+        return KERR_OK;
     }
+    s->present_is_good = true;
+    return ks_follow_record(s->place, &s->folder, present, &s->record, e);
 }
 
 static bool is_given_up(const struct ks_restore *r, const uint8_t id[KS_ID_BYTES])
@@ -275,6 +316,22 @@ static enum kerr reconcile_primary(const struct restoring *s, uint64_t now_s, st
     return k == KERR_OK ? ks_command(m, KS_PROMOTE, wanted, &args, NULL, e) : k;
 }
 
+/* Live keys of the witness must be in the file, or given up. */
+static enum kerr check_witness(const struct restoring *s, struct kerrinfo *e)
+{
+    for (size_t i = 0; i < s->witness->key_count; i++) {
+        const struct ks_accepted_key *had = &s->witness->keys[i];
+        if ((had->flags & KS_ACCEPTED_DESTROYED) == 0 &&
+            ks_model_key(s->ks->model, had->id) == NULL) {
+            enum kerr k = reconcile_key(s, had, 0, e);
+            if (k != KERR_OK) {
+                return k;
+            }
+        }
+    }
+    return KERR_OK;
+}
+
 static enum kerr drop_removed_slots(struct restoring *s, struct kerrinfo *e)
 {
     struct ks_model *m = s->ks->model;
@@ -324,6 +381,11 @@ static uint64_t next_generation(const struct restoring *s)
     if (s->record != NULL && s->record->generation > top) {
         top = s->record->generation;
     }
+    /* What nothing vouches for must not use the numbers up. */
+    if (s->witness != NULL && s->witness->generation > top &&
+        s->witness->generation < KS_GENERATION_MAX / 2) {
+        top = s->witness->generation;
+    }
     return top + 2;
 }
 
@@ -356,13 +418,13 @@ static enum kerr write_restored(struct restoring *s, struct kerrinfo *e)
         k = ks_accepted_new(&ks->accepted, e);
     }
     if (k == KERR_OK && s->record == NULL) {
-        k = ks_share_accept_key(s->place, &s->folder, ks, e);
+        k = ks_share_accept_key(s->place, &s->folder, ks, ks->accepted, e);
     }
     if (s->record != NULL) {
         ks->accepted = s->record;
         s->record = NULL;
     }
-    return k == KERR_OK ? ks_put(&s->folder, ks, false,
+    return k == KERR_OK ? ks_put(s->place, &s->folder, ks, false,
                                  s->present_is_good ? KS_KEEP_PREV : KS_KEEP_DAMAGED, e)
                         : k;
 }
@@ -380,17 +442,22 @@ enum kerr ks_restore(const struct ks_place *place, const struct ks_restore *r,
         k = read_backup(&s, e);
     }
     if (k == KERR_OK) {
-        k = find_record(&s, e);
+        k = open_backup(&s, e);
     }
     if (k == KERR_OK) {
         k = check_writer(&s, e);
     }
-    if (k != KERR_OK) {
-        return k;
+    if (k == KERR_OK) {
+        k = follow_newer(&s, e);
     }
-    look_at_present(&s);
-    if (s.record != NULL) {
+    if (k == KERR_OK) {
+        k = look_at_present(&s, e);
+    }
+    if (k == KERR_OK && s.record != NULL) {
         k = reconcile(&s, e);
+    }
+    if (k == KERR_OK && s.witness != NULL) {
+        k = check_witness(&s, e);
     }
     if (k == KERR_OK) {
         k = write_restored(&s, e);

@@ -120,15 +120,16 @@ static enum kerr make_model(struct ks *ks, enum suite suite, uint8_t ret_key[KS_
     return k;
 }
 
-static enum kerr put_new(const struct ks_folder *folder, struct ks *ks,
-                         const struct ks_new_slot *slots, size_t count, struct kerrinfo *e)
+static enum kerr put_new(const struct ks_place *place, const struct ks_folder *folder,
+                         struct ks *ks, const struct ks_new_slot *slots, size_t count,
+                         struct kerrinfo *e)
 {
     const struct seal_spec *specs[KS_SLOTS_MAX];
     for (size_t i = 0; i < count; i++) {
         specs[i] = slots[i].spec;
     }
     enum kerr k = ks_put_unseal(folder, specs, count, false, e);
-    return k == KERR_OK ? ks_put(folder, ks, true, KS_KEEP_NOTHING, e) : k;
+    return k == KERR_OK ? ks_put(place, folder, ks, true, KS_KEEP_NOTHING, e) : k;
 }
 
 enum kerr ks_init(const struct ks_place *place, const struct ks_new_slot *slots, size_t count,
@@ -155,7 +156,7 @@ enum kerr ks_init(const struct ks_place *place, const struct ks_new_slot *slots,
         k = make_slots(place, ks, slots, count, e);
     }
     if (k == KERR_OK) {
-        k = put_new(&folder, ks, slots, count, e);
+        k = put_new(place, &folder, ks, slots, count, e);
     }
     if (k == KERR_OK) {
         memcpy(ret_key, key, KS_ID_BYTES);
@@ -208,6 +209,13 @@ static enum kerr edit_unseal(const struct ks_change *c, const struct seal_spec *
     if (add != NULL) {
         keep[kept++] = add;
     }
+    if (kept > KS_SLOTS_MAX) {
+        ks_specs_free(specs, count);
+        return kerr_set(e, KERR_LIMIT,
+                        "keystore.unseal names %d slots already: remove lines of slots that are "
+                        "gone",
+                        KS_SLOTS_MAX);
+    }
     k = ks_put_unseal(&c->folder, keep, kept, false, e);
     ks_specs_free(specs, count);
     return k;
@@ -239,10 +247,12 @@ enum kerr ks_add_slot(const struct ks_place *place, const struct ks_new_slot *sl
     /* What the new slot needs on this node is there before the slot is: cut off in between, nothing
      * refers to it yet. */
     if (k == KERR_OK) {
+        /* An addition that was cut off before may have left a copy. */
+        ks_accepted_prune(c.ks->accepted, m);
         k = ks_accepted_add_slot(c.ks->accepted, &keys, e);
     }
     if (k == KERR_OK) {
-        k = ks_put_accepted(&c.folder, c.ks, e);
+        k = ks_put_accepted(&c.folder, c.ks->accepted, e);
     }
     if (k == KERR_OK) {
         k = edit_unseal(&c, slot->spec, NULL, e);
@@ -283,20 +293,6 @@ static enum kerr check_removal(const struct ks_change *c, const struct ks_slot *
                     name);
 }
 
-/* The removed slot's holder knows the old one, and could make records with it. */
-static enum kerr renew_accept_key(struct ks_change *c, struct kerrinfo *e)
-{
-    AUTO_ACCEPTED fresh = NULL;
-    enum kerr k = ks_accepted_new(&fresh, e);
-    if (k != KERR_OK) {
-        return k;
-    }
-    ks_accepted_free(c->ks->accepted);
-    c->ks->accepted = fresh;
-    fresh = NULL;
-    return ks_share_accept_key(c->place, &c->folder, c->ks, e);
-}
-
 enum kerr ks_remove_slot(const struct ks_place *place, const char *name, struct kerrinfo *e)
 {
     AUTO_CHANGE c = KS_CHANGE_NONE;
@@ -317,9 +313,6 @@ enum kerr ks_remove_slot(const struct ks_place *place, const char *name, struct 
     m->slot_count--;
     memmove(&m->slots[at], &m->slots[at + 1], (m->slot_count - at) * sizeof *m->slots);
     k = ks_renew_root(c.ks, e);
-    if (k == KERR_OK) {
-        k = renew_accept_key(&c, e);
-    }
     if (k == KERR_OK) {
         k = ks_change_commit(&c, e);
     }

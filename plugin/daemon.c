@@ -29,9 +29,10 @@
 #define OTHER_FDS 128
 /* What a stop may take beyond shutdown_grace before the program gives up on it. */
 #define STOP_SLACK_MS 2000
+/* What the loader gets at least: idle, it ends at once, but not in no time. */
+#define LOADER_STOP_MS 1000
 
-/* --- sockets -----------------------------------------------------------------------------------
- */
+/* --- sockets --- */
 
 /* The status socket lies beside the KMS socket. */
 static enum kerr find_status_path(struct daemon *d, struct kerrinfo *e)
@@ -95,8 +96,7 @@ static enum kerr take_sockets(struct daemon *d, struct kerrinfo *e)
     return k == KERR_OK ? k : kerr_set(e, k, "%s", cause.text);
 }
 
-/* --- rpc thread --------------------------------------------------------------------------------
- */
+/* --- rpc thread --- */
 
 static void *run_rpc(void *ctx)
 {
@@ -190,15 +190,20 @@ static enum kerr make_service(struct daemon *d, struct kerrinfo *e)
     return k == KERR_OK ? make_rpc(d, e) : k;
 }
 
-/* --- signals and end ---------------------------------------------------------------------------
- */
+/* --- signals and end --- */
+
+/* For what cannot be interrupted. Nothing is wiped then; the kernel takes the memory. */
+static NORETURN void give_up_stopping(const char *busy)
+{
+    log_event(LOG_LEVEL_ERROR, "stop-forced", log_text("busy", busy));
+    _exit(3);
+}
 
 static void on_stop_timer(void *ctx, uint32_t events)
 {
     (void)events;
     (void)ctx;
-    log_event(LOG_LEVEL_ERROR, "stop-forced");
-    _exit(3);
+    give_up_stopping("calls");
 }
 
 static void begin_stop(struct daemon *d, const char *signal_name)
@@ -264,8 +269,7 @@ static void on_watchdog(void *ctx, uint32_t events)
     }
 }
 
-/* --- life --------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 static enum kerr make_loop(struct daemon *d, struct kerrinfo *e)
 {
@@ -381,9 +385,8 @@ static void finish(struct daemon *d)
     acceptor_free(d->acceptor);
     listener_close(&d->kms);
     listener_close(&d->status);
-    if (!loader_stop(d->loader, grace_ms)) {
-        log_event(LOG_LEVEL_WARN, "stop-forced");
-        _exit(0); /* it works on keys and cannot be interrupted; the kernel takes the memory */
+    if (!loader_stop(d->loader, grace_ms > LOADER_STOP_MS ? grace_ms : LOADER_STOP_MS)) {
+        give_up_stopping("loading keys");
     }
     rpc_server_free(d->rpc);
     if (d->is_rpc_started) {

@@ -49,8 +49,7 @@ void listener_close(struct listener *l)
     l->is_ours = false;
 }
 
-/* --- self-made ---------------------------------------------------------------------------------
- */
+/* --- self-made --- */
 
 /* Who listens there, or nobody: *ret_is_live false. */
 static enum kerr probe(const char *path, bool *ret_is_live, struct kerrinfo *e)
@@ -208,7 +207,6 @@ static enum kerr owner_ids(const struct listen_spec *spec, uid_t *ret_uid, gid_t
     uint64_t uid = 0;
     uint64_t gid = 0;
     if (text_to_u64(spec->owner, "socket.owner", 0, UINT32_MAX - 1, &uid, NULL) != KERR_OK) {
-        /* cppcheck-suppress getpwnamCalled ; no other thread runs yet */
         const struct passwd *user = getpwnam(spec->owner);
         if (user == NULL) {
             return no_such("socket.owner", spec->owner, e);
@@ -216,7 +214,6 @@ static enum kerr owner_ids(const struct listen_spec *spec, uid_t *ret_uid, gid_t
         uid = user->pw_uid;
     }
     if (text_to_u64(spec->group, "socket.group", 0, UINT32_MAX - 1, &gid, NULL) != KERR_OK) {
-        /* cppcheck-suppress getgrnamCalled ; no other thread runs yet */
         const struct group *group = getgrnam(spec->group);
         if (group == NULL) {
             return no_such("socket.group", spec->group, e);
@@ -269,8 +266,7 @@ enum kerr listen_self(const struct listen_spec *spec, struct listener *ret, stru
     return k;
 }
 
-/* --- passed ------------------------------------------------------------------------------------
- */
+/* --- passed --- */
 
 /* The paths that were expected, for a message. */
 static void list_paths(const struct listen_wanted *wanted, size_t count, char *to, size_t size)

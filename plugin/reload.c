@@ -213,8 +213,7 @@ void reload_stop(struct daemon *d)
     loop_remove(d->loop, &d->loaded);
 }
 
-/* --- SIGHUP ------------------------------------------------------------------------------------
- */
+/* --- SIGHUP --- */
 
 static enum kerr find_restart_needed(struct daemon *d, const struct config *fresh,
                                      struct kerrinfo *e)

@@ -8,10 +8,11 @@
  * down.
  *
  * The frame goes into the socket beside gRPC's own writes, which may come from its helper threads.
- * Each of its writes is one sendmsg of whole frames, and ours is one, so they do not mix, save when
- * the socket is nearly full (then we leave the frame out) or more than 260 pieces are sent at once.
- * Should it ever fall into a frame, that connection ends with an error, as its calls would have
- * without it.
+ * Each of its writes is one sendmsg of whole frames, and ours is one. The kernel keeps a write in
+ * one piece up to some 36 KiB (measured on unix sockets: none mixed at 34,000 bytes, some at
+ * 40,000); a hundred streams of replies of about 300 bytes stay below. When the socket is nearly
+ * full the frame is left out. Should it ever fall into a frame, that connection ends with an error,
+ * as its calls would have without it.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -131,12 +131,13 @@ def test_two_daemons_with_one_keystore(workspace, cluster):
     assert cluster.api.secret_value("shared") == "x"
 
 
+@pytest.mark.timeout(900)
 def test_restart_storm(cluster):
     """The daemon goes away and comes back again and again, politely and not, while the API server
     works: no read fails, no write is lost, and all is well at the end."""
     api, daemon = cluster.api, cluster.daemon
     values = {}
-    for turn in range(12):
+    for turn in range(200 if places.IS_LONG else 12):
         name = f"storm-{turn}"
         api.create_secret(name, name)
         values[name] = name
@@ -150,9 +151,11 @@ def test_restart_storm(cluster):
     assert api.secrets() == values
 
 
+@pytest.mark.timeout(900)
 def test_api_server_restart_storm(cluster):
+    turns = 40 if places.IS_LONG else 4
     api, values = cluster.api, {}
-    for turn in range(4):
+    for turn in range(turns):
         name = f"turn-{turn}"
         api.create_secret(name, name)
         values[name] = name
@@ -160,7 +163,7 @@ def test_api_server_restart_storm(cluster):
         api.start()
         assert api.secrets() == values
     seeds = {stored.parse(v).wrapped_seed for v in cluster.etcd.values(SECRETS).values()}
-    assert len(seeds) == 4, "one seed for each life"
+    assert len(seeds) == turns, "one seed for each life"
 
 
 def test_api_server_without_plugin(workspace, idle_daemon):

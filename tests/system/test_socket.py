@@ -171,6 +171,9 @@ def activated(workspace, daemon, *sockets, **options):
     words = []
     for path in sockets:
         words += ["-l", str(path)]
+    for name in os.environ:  # the rest of the environment is not passed on
+        if name.endswith("SAN_OPTIONS"):
+            words += ["-E", name]
     return workspace.start("systemd-socket-activate", ["systemd-socket-activate", *words,
                                                        *daemon.argv()], **options)
 

@@ -47,7 +47,9 @@ def print_how_to(scenario):
     api, daemon = scenario.api, scenario.daemon
     secret = next(iter(scenario.values))
     tool = places.our_program("etcdseal")
-    pids = " ".join(str(p.pid) for p in reversed(scenario.workspace.processes) if p.is_alive)
+    first = api.process.pid  # it does not end well when etcd is gone
+    others = " ".join(str(p.pid) for p in reversed(scenario.workspace.processes)
+                      if p.is_alive and p.pid != first)
     print(f"""
 Everything runs on, in {scenario.workspace.root}:
   the API   curl --cacert {api.ca_file} -H 'Authorization: Bearer {apiserver.TOKEN}' \\
@@ -59,7 +61,7 @@ Everything runs on, in {scenario.workspace.root}:
             {tool} key list --keystore {daemon.keystore}
   logs      {scenario.workspace.logs}
 Stop it with:
-  kill {pids}; sleep 3; rm -r {scenario.workspace.root}""")
+  kill {first}; tail --pid={first} -f /dev/null; kill {others}; rm -r {scenario.workspace.root}""")
 
 
 def main():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLES = ROOT / "config" / "samples"
+IS_LONG = bool(os.environ.get("ETCDSEAL_TEST_LONG"))  # tools/test --all
 
 
 def our_program(name):

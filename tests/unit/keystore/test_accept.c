@@ -318,6 +318,66 @@ static void a_removed_slot_signs_in_vain(void **state)
     assert_ok(&e, ks_accepted_write(record, &forged, &e));
 }
 
+/* The key that opens the node's record now, as slot `i` finds it. */
+static struct secret *accept_key_now(size_t i)
+{
+    struct kerrinfo e = {0};
+    struct ks_place place = only_slot(i);
+    AUTO_KS ks = NULL;
+    struct secret *key = NULL;
+    assert_ok(&e, ks_open(&place, NULL, &ks, &e));
+    assert_ok(&e, secret_from_bytes(secret_view(ks->accepted->key), &key, &e));
+    return key;
+}
+
+/* The removal reached the keystore, but not the record; or it was made on another node. */
+static void a_cut_off_removal_renews_the_accept_key_later(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    struct ks_place boot = only_slot(0);
+    for (int by_daemon = 0; by_daemon < 2; by_daemon++) {
+        AUTO_SECRET before = accept_key_now(0);
+        AUTO_BUF record = test_read_file(f.folder, "keystore.accepted");
+        if (by_daemon != 0) {
+            assert_ok(&e, ks_add_slot(&boot, &f.slots[1], &e));
+            AUTO_BUF with_slot = test_read_file(f.folder, "keystore.accepted");
+            buf_done(&record);
+            record = with_slot;
+            with_slot = (struct buf){0};
+        }
+        assert_ok(&e, ks_remove_slot(&boot, "spare", &e));
+        test_write_file(f.folder, "keystore.accepted", buf_view(&record));
+        if (by_daemon != 0) {
+            AUTO_KS ks = NULL;
+            assert_ok(&e, ks_open(&boot, NULL, &ks, &e));
+            assert_ok(&e, ks_remember(&boot, ks, &e));
+        } else {
+            stage();
+        }
+        AUTO_SECRET after = accept_key_now(0);
+        assert_false(secret_equal(before, after));
+    }
+}
+
+/* Whatever slot is named to open with, those that PATH.unseal lists keep their way in. */
+static void a_removal_leaves_no_listed_slot_out(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    struct ks_place boot = only_slot(0);
+    AUTO_SPEC third = {0};
+    char text[512];
+    (void)snprintf(text, sizeof text, "third=file:%s/third.key", f.top);
+    assert_ok(&e, seal_spec_parse(text, &third, &e));
+    struct ks_new_slot slot = {.spec = &third, .role = KS_ROLE_NODE};
+    assert_ok(&e, ks_add_slot(&f.place, &slot, &e));
+    assert_ok(&e, ks_remove_slot(&boot, "third", &e));
+    struct ks_place spare = only_slot(1);
+    AUTO_KS ks = NULL;
+    assert_ok(&e, ks_open(&spare, NULL, &ks, &e));
+}
+
 static void a_slot_that_was_left_out_is_named_and_mended(void **state)
 {
     (void)state;
@@ -330,8 +390,12 @@ static void a_slot_that_was_left_out_is_named_and_mended(void **state)
     assert_ok(&e, seal_spec_parse(text, &third, &e));
     struct ks_new_slot slot = {.spec = &third, .role = KS_ROLE_NODE};
     assert_ok(&e, ks_add_slot(&f.place, &slot, &e));
-    /* Named on the command line, boot is the only slot at hand when third goes. */
-    assert_ok(&e, ks_remove_slot(&boot, "third", &e));
+    /* spare's key file is elsewhere while third goes. */
+    char *key = test_path(f.top, "spare.key");
+    char *away = test_path(f.top, "away.key");
+    assert_int_equal(rename(key, away), 0);
+    assert_ok(&e, ks_remove_slot(&f.place, "third", &e));
+    assert_int_equal(rename(away, key), 0);
     {
         AUTO_KS ks = NULL;
         assert_ok(&e, ks_open(&boot, NULL, &ks, &e));
@@ -343,6 +407,8 @@ static void a_slot_that_was_left_out_is_named_and_mended(void **state)
     assert_ok(&e, ks_test_slot(&f.place, "spare", &e));
     AUTO_KS ks = NULL;
     assert_ok(&e, ks_open(&spare, NULL, &ks, &e));
+    free(key);
+    free(away);
 }
 
 /* Writes the next generation with our own secrets, as a buggy or hostile accepted writer would. */
@@ -434,6 +500,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(whichever_slot_opens_finds_the_newest_record, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_removed_slot_signs_in_vain, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_cut_off_removal_renews_the_accept_key_later, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_removal_leaves_no_listed_slot_out, setup, teardown),
         cmocka_unit_test_setup_teardown(a_slot_that_was_left_out_is_named_and_mended, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(keys_neither_vanish_nor_change, setup, teardown),

@@ -257,7 +257,8 @@ static void removed_slots_stay_removed_and_the_root_is_new(void **state)
     struct ks_place spare = only_slot(1);
     struct ks *none = NULL;
     assert_refused(&e, KERR_NOTFOUND, "no slot spare", ks_open(&spare, NULL, &none, &e));
-    assert_refused(&e, KERR_UNTRUSTED, "--fingerprint", ks_restore(&spare, &r, &generation, &e));
+    assert_refused(&e, KERR_UNTRUSTED, "knows nothing of the slot",
+                   ks_restore(&spare, &r, &generation, &e));
 }
 
 static void slots_added_since_are_not_lost_unawares(void **state)
@@ -315,6 +316,80 @@ static void a_planted_generation_is_not_believed(void **state)
     assert_true(generation < 10);
 }
 
+/* Without a record the keystore in place still says what would be lost. */
+static void without_a_record_keys_are_not_lost_unawares(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    uint64_t generation = 0;
+    uint8_t second[KS_ID_BYTES];
+    promote_new(&f.place, second);
+    uint64_t present = ks_fixture_generation(&f);
+    remove_file("keystore.accepted");
+    struct ks_restore r = {.from = backup_path, .fingerprint = fingerprint};
+    assert_refused(&e, KERR_DENIED, "would be lost", ks_restore(&f.place, &r, &generation, &e));
+    r.lose = (const uint8_t(*)[KS_ID_BYTES]) & second;
+    r.lose_count = 1;
+    assert_ok(&e, ks_restore(&f.place, &r, &generation, &e));
+    assert_true(generation > present);
+}
+
+static void a_record_is_forgotten_only_by_an_explicit_word(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    uint64_t generation = 0;
+    AUTO_BUF record = test_read_file(f.folder, "keystore.accepted");
+    record.ptr[record.len - 1] ^= 1;
+    test_write_file(f.folder, "keystore.accepted", buf_view(&record));
+    struct ks_restore r = {.from = backup_path, .fingerprint = fingerprint};
+    assert_refused(&e, KERR_UNTRUSTED, "--forget-record",
+                   ks_restore(&f.place, &r, &generation, &e));
+    r.forget_record = true;
+    assert_ok(&e, ks_restore(&f.place, &r, &generation, &e));
+    assert_int_equal(ks_fixture_generation(&f), generation);
+}
+
+/* A slot that was left out cannot be the way around what the record knows. */
+static void a_slot_without_a_copy_is_no_way_around_the_record(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    uint64_t generation = 0;
+    assert_ok(&e, ks_remove_slot(&f.place, "spare", &e));
+    struct ks_place spare = only_slot(1);
+    struct ks_restore r = {.from = backup_path, .fingerprint = fingerprint};
+    assert_refused(&e, KERR_UNTRUSTED, "knows nothing of the slot",
+                   ks_restore(&spare, &r, &generation, &e));
+}
+
+/* A node that lags restores the newer file of another one: slots added there are no removed ones.
+ */
+static void a_backup_that_is_newer_than_the_record_is_followed(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    uint64_t generation = 0;
+    AUTO_BUF old = test_read_file(f.folder, "keystore");
+    AUTO_BUF record = test_read_file(f.folder, "keystore.accepted");
+    AUTO_SPEC third = {0};
+    char text[512];
+    (void)snprintf(text, sizeof text, "third=file:%s/third.key", f.top);
+    assert_ok(&e, seal_spec_parse(text, &third, &e));
+    struct ks_new_slot slot = {.spec = &third, .role = KS_ROLE_NODE};
+    assert_ok(&e, ks_add_slot(&f.place, &slot, &e));
+    char *newer = test_path(f.top, "newer");
+    assert_ok(&e, ks_backup(&f.place, newer, fingerprint, &e));
+    test_write_file(f.folder, "keystore", buf_view(&old));
+    test_write_file(f.folder, "keystore.accepted", buf_view(&record));
+    struct ks_restore r = {.from = newer};
+    assert_ok(&e, ks_restore(&f.place, &r, &generation, &e));
+    AUTO_KS ks = ks_fixture_open(&f);
+    assert_int_equal(ks_model(ks)->slot_count, 3);
+    assert_int_equal(ks_model(ks)->key_count, 1);
+    free(newer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -337,6 +412,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(damage_does_not_displace_the_previous_keystore, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_planted_generation_is_not_believed, setup, teardown),
+        cmocka_unit_test_setup_teardown(without_a_record_keys_are_not_lost_unawares, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_record_is_forgotten_only_by_an_explicit_word, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_slot_without_a_copy_is_no_way_around_the_record, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_backup_that_is_newer_than_the_record_is_followed, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests_name("keystore.restore", tests, NULL, NULL);
 }

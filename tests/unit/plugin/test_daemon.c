@@ -269,8 +269,7 @@ static bool exists(const char *path)
     return lstat(path, &st) == 0;
 }
 
-/* --- tests --------------------------------------------------------------------------------------
- */
+/* --- tests --- */
 
 static void test_serves_follows_a_key_change_and_stops(void **state)
 {
@@ -402,6 +401,21 @@ static void test_a_second_signal_cancels_what_hangs(void **state)
     (void)close(fd);
 }
 
+/* Even without any grace the end is a clean one: the thread returns, which a forced exit would not
+ * let it. */
+static void test_no_grace_at_all(void **state)
+{
+    (void)state;
+    make_keystore();
+    write_config(ALL, "shutdown_grace: 0s\n");
+    for (int i = 0; i < 20; i++) {
+        start();
+        wait_page("/readyz", 200, "ok");
+        stop();
+        assert_false(exists(status_path));
+    }
+}
+
 static void assert_does_not_start(enum kerr code, const char *words)
 {
     start();
@@ -444,8 +458,7 @@ static void test_what_keeps_it_from_starting(void **state)
     (void)close(taken);
 }
 
-/* --- everything at once -------------------------------------------------------------------------
- */
+/* --- everything at once --- */
 
 struct caller {
     pthread_t thread;
@@ -510,6 +523,7 @@ int main(void)
         TEST(test_reloads),
         TEST(test_a_broken_keystore_leaves_the_old_one_serving),
         TEST(test_a_second_signal_cancels_what_hangs),
+        TEST(test_no_grace_at_all),
         TEST(test_what_keeps_it_from_starting),
         TEST(test_calls_changes_reloads_and_scrapes_together),
     };

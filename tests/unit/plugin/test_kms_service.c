@@ -373,8 +373,7 @@ static void test_no_regression_under_concurrent_refresh(void **state)
     assert_true(atomic_load(&newest) > 1);
 }
 
-/* --- the log -----------------------------------------------------------------------------------
- */
+/* --- the log --- */
 
 static int saved_stderr;
 static char *log_folder;

@@ -350,8 +350,7 @@ static void test_a_socket_that_is_no_longer_ours_stays(void **state)
     free(moved);
 }
 
-/* --- passed by systemd -------------------------------------------------------------------------
- */
+/* --- passed by systemd --- */
 
 static void run_activated(const int *fds, size_t count, const char *names, struct outcome *o)
 {
