@@ -32,7 +32,7 @@ void file_call_done(void);
     }
 
 WRAP(int, fsync, (int fd), (fd))
-WRAP(int, fchown, (int fd, uid_t uid, gid_t gid), (fd, uid, gid))
+WRAP(int, fchownat, (int a, const char *b, uid_t u, gid_t g, int f), (a, b, u, g, f))
 WRAP(int, linkat, (int a, const char *b, int c, const char *d, int f), (a, b, c, d, f))
 WRAP(int, renameat, (int a, const char *b, int c, const char *d), (a, b, c, d))
 WRAP(int, renameat2, (int a, const char *b, int c, const char *d, unsigned f), (a, b, c, d, f))

@@ -1,50 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every allocation that our own code makes fails in turn (libraries are not wrapped: the linker
- * only redirects calls from our objects). The call ends with NOMEM, leaks nothing (seen by the
- * address sanitizer's run of this test) and leaves the keystore as it was.
+ * Every allocation that our own code makes fails in turn (failing_alloc.h). The call ends with
+ * NOMEM, leaks nothing (seen by the address sanitizer's run of this test) and leaves the keystore
+ * as it was.
  */
 #include <stdlib.h>
 
 #include "keystore/keyring.h"
 #include "tests/lib/ks_fixture.h"
 
-static int fail_at; /* 0: never */
-static int allocations;
-
-static bool is_failing(void)
-{
-    allocations++;
-    return allocations == fail_at;
-}
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_malloc(size_t size)
-{
-    return is_failing() ? NULL : __real_malloc(size);
-}
-
-void *__real_calloc(size_t n, size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return is_failing() ? NULL : __real_calloc(n, size);
-}
-
-void *__real_realloc(void *ptr, size_t size);
-void *__wrap_realloc(void *ptr, size_t size);
-void *__wrap_realloc(void *ptr, size_t size)
-{
-    return is_failing() ? NULL : __real_realloc(ptr, size);
-}
-
-void *__real_sodium_malloc(size_t size);
-void *__wrap_sodium_malloc(size_t size);
-void *__wrap_sodium_malloc(size_t size)
-{
-    return is_failing() ? NULL : __real_sodium_malloc(size);
-}
+#include "tests/fault/failing_alloc.h"
 
 static enum kerr open_and_serve(struct ks_fixture *f, struct kerrinfo *e)
 {

@@ -5,13 +5,19 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static void make_spec(struct ks_fixture *f, size_t i, const char *slot)
+static struct ks_new_slot make_slot(const struct ks_fixture *f, const char *slot,
+                                    struct seal_spec *spec)
 {
     char text[512];
     struct kerrinfo e = {0};
     (void)snprintf(text, sizeof text, "%s=file:%s/%s.key", slot, f->top, slot);
-    assert_ok(&e, seal_spec_parse(text, &f->specs[i], &e));
-    f->slots[i] = (struct ks_new_slot){.spec = &f->specs[i], .role = KS_ROLE_NODE};
+    assert_ok(&e, seal_spec_parse(text, spec, &e));
+    return (struct ks_new_slot){.spec = spec, .role = KS_ROLE_NODE};
+}
+
+struct ks_new_slot ks_fixture_third(const struct ks_fixture *f, struct seal_spec *spec)
+{
+    return make_slot(f, "third", spec);
 }
 
 void ks_fixture_start(struct ks_fixture *f)
@@ -21,8 +27,8 @@ void ks_fixture_start(struct ks_fixture *f)
     *f = (struct ks_fixture){.top = test_folder_new()};
     f->folder = test_path(f->top, "store");
     f->path = test_path(f->folder, "keystore");
-    make_spec(f, 0, "boot");
-    make_spec(f, 1, "spare");
+    f->slots[0] = make_slot(f, "boot", &f->specs[0]);
+    f->slots[1] = make_slot(f, "spare", &f->specs[1]);
     f->place = (struct ks_place){
         .path = f->path,
         .env = {.owner = geteuid(), .group = getegid(), .cost = passphrase_cost_min},

@@ -22,6 +22,9 @@ void ks_fixture_start(struct ks_fixture *f);
 void ks_fixture_init(struct ks_fixture *f, size_t slot_count);
 void ks_fixture_end(struct ks_fixture *f);
 
+/* A slot "third" (top/third.key) to add later; seal_spec_done the SPEC. */
+struct ks_new_slot ks_fixture_third(const struct ks_fixture *f, struct seal_spec *spec);
+
 /* Opens, and fails the test if that does not work. Close it with ks_close. */
 struct ks *ks_fixture_open(struct ks_fixture *f);
 uint64_t ks_fixture_generation(struct ks_fixture *f);

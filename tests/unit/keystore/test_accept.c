@@ -282,10 +282,7 @@ static void a_removed_slot_signs_in_vain(void **state)
     struct ks_place boot = only_slot(0);
     struct ks_place spare = only_slot(1);
     AUTO_SPEC third = {0};
-    char text[512];
-    (void)snprintf(text, sizeof text, "third=file:%s/third.key", f.top);
-    assert_ok(&e, seal_spec_parse(text, &third, &e));
-    struct ks_new_slot slot = {.spec = &third, .role = KS_ROLE_NODE};
+    struct ks_new_slot slot = ks_fixture_third(&f, &third);
     assert_ok(&e, ks_add_slot(&boot, &slot, &e));
     struct ks_place as_third = f.place;
     as_third.specs = &third;
@@ -367,10 +364,7 @@ static void a_removal_leaves_no_listed_slot_out(void **state)
     struct kerrinfo e = {0};
     struct ks_place boot = only_slot(0);
     AUTO_SPEC third = {0};
-    char text[512];
-    (void)snprintf(text, sizeof text, "third=file:%s/third.key", f.top);
-    assert_ok(&e, seal_spec_parse(text, &third, &e));
-    struct ks_new_slot slot = {.spec = &third, .role = KS_ROLE_NODE};
+    struct ks_new_slot slot = ks_fixture_third(&f, &third);
     assert_ok(&e, ks_add_slot(&f.place, &slot, &e));
     assert_ok(&e, ks_remove_slot(&boot, "third", &e));
     struct ks_place spare = only_slot(1);
@@ -385,10 +379,7 @@ static void a_slot_that_was_left_out_is_named_and_mended(void **state)
     struct ks_place boot = only_slot(0);
     struct ks_place spare = only_slot(1);
     AUTO_SPEC third = {0};
-    char text[512];
-    (void)snprintf(text, sizeof text, "third=file:%s/third.key", f.top);
-    assert_ok(&e, seal_spec_parse(text, &third, &e));
-    struct ks_new_slot slot = {.spec = &third, .role = KS_ROLE_NODE};
+    struct ks_new_slot slot = ks_fixture_third(&f, &third);
     assert_ok(&e, ks_add_slot(&f.place, &slot, &e));
     /* spare's key file is elsewhere while third goes. */
     char *key = test_path(f.top, "spare.key");

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -267,10 +266,7 @@ static void slots_added_since_are_not_lost_unawares(void **state)
     struct kerrinfo e = {0};
     uint64_t generation = 0;
     AUTO_SPEC third = {0};
-    char text[512];
-    (void)snprintf(text, sizeof text, "third=file:%s/third.key", f.top);
-    assert_ok(&e, seal_spec_parse(text, &third, &e));
-    struct ks_new_slot slot = {.spec = &third, .role = KS_ROLE_NODE};
+    struct ks_new_slot slot = ks_fixture_third(&f, &third);
     assert_ok(&e, ks_add_slot(&f.place, &slot, &e));
     struct ks_restore r = {.from = backup_path};
     assert_refused(&e, KERR_DENIED, "--lose-slots", ks_restore(&f.place, &r, &generation, &e));
@@ -373,10 +369,7 @@ static void a_backup_that_is_newer_than_the_record_is_followed(void **state)
     AUTO_BUF old = test_read_file(f.folder, "keystore");
     AUTO_BUF record = test_read_file(f.folder, "keystore.accepted");
     AUTO_SPEC third = {0};
-    char text[512];
-    (void)snprintf(text, sizeof text, "third=file:%s/third.key", f.top);
-    assert_ok(&e, seal_spec_parse(text, &third, &e));
-    struct ks_new_slot slot = {.spec = &third, .role = KS_ROLE_NODE};
+    struct ks_new_slot slot = ks_fixture_third(&f, &third);
     assert_ok(&e, ks_add_slot(&f.place, &slot, &e));
     char *newer = test_path(f.top, "newer");
     assert_ok(&e, ks_backup(&f.place, newer, fingerprint, &e));
