@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from parts import places
-from parts.process import wait_until
 
 DEMO = places.ROOT / "tools" / "demo"
 FAKE = '#!/bin/sh\n[ "$1" = --version ] && echo "a fake" && exit\nexit 1\n'
@@ -38,10 +37,12 @@ def test_demo():
 
 def test_demo_keeps_it_running():
     code, out, err, _ = run_demo("--keep")
-    stop = re.search(r"^  (kill .*)$", out, re.M).group(1)
+    stop = re.search(r"^Stop it with:\n(.*\n.*)$", out, re.M).group(1)
+    pids = [int(word) for word in re.search(r"for pid in ([\d ]+);", stop).group(1).split()]
     folder = Path(re.search(r"^Everything runs on, in (\S+):", out, re.M).group(1))
     try:
         assert code == 0, out + err
+        assert len(pids) == 3 and all(map(is_alive, pids))
         tool = re.search(r"^  etcdseal +(.* status .*)$", out, re.M).group(1)
         assert subprocess.run(tool.split(), capture_output=True).returncode == 0
         curl = re.search(r"^  the API +(curl .*)\\\n +(\S+)$", out, re.M)
@@ -50,9 +51,7 @@ def test_demo_keeps_it_running():
         assert '"kind": "Secret"' in answer.stdout, answer
     finally:
         subprocess.run(["sh", "-c", stop], check=True, timeout=60)
-    pids = [int(word) for word in re.findall(r"\b\d+\b", stop.partition("rm -r")[0])]
-    wait_until("all have ended", lambda: not any(is_alive(pid) for pid in pids))
-    assert not folder.exists()
+    assert not any(map(is_alive, pids)) and not folder.exists()
 
 
 def is_alive(pid):

@@ -47,9 +47,9 @@ def print_how_to(scenario):
     api, daemon = scenario.api, scenario.daemon
     secret = next(iter(scenario.values))
     tool = places.our_program("etcdseal")
-    first = api.process.pid  # it does not end well when etcd is gone
-    others = " ".join(str(p.pid) for p in reversed(scenario.workspace.processes)
-                      if p.is_alive and p.pid != first)
+    # kube-apiserver comes first: it does not end well when etcd is gone.
+    running = [p for p in reversed(scenario.workspace.processes) if p.is_alive]
+    pids = " ".join(str(p.pid) for p in sorted(running, key=lambda p: p is not api.process))
     print(f"""
 Everything runs on, in {scenario.workspace.root}:
   the API   curl --cacert {api.ca_file} -H 'Authorization: Bearer {apiserver.TOKEN}' \\
@@ -61,7 +61,8 @@ Everything runs on, in {scenario.workspace.root}:
             {tool} key list --keystore {daemon.keystore}
   logs      {scenario.workspace.logs}
 Stop it with:
-  kill {first}; tail --pid={first} -f /dev/null; kill {others}; rm -r {scenario.workspace.root}""")
+  for pid in {pids}; do kill $pid; tail --pid=$pid -f /dev/null; done
+  rm -r {scenario.workspace.root}""")
 
 
 def main():
