@@ -40,8 +40,7 @@ def workspace(request):
     made = Workspace()
     yield made
     has_failed = getattr(request.node, "has_failed", False)
-    for process in reversed(made.processes):
-        process.stop()
+    made.end()
     leaks, complaints = made.leaks(), made.complaints()
     if has_failed or leaks or complaints:
         _keep_logs(made, request.node.name)

@@ -4,6 +4,7 @@
 import hashlib
 import os
 import struct
+import subprocess
 
 import pytest
 import yaml
@@ -235,6 +236,44 @@ def test_folder_that_others_can_write(store):
     store.keystore.parent.chmod(0o777)
     with Unchanged(store):
         store.tool.run("key", "list").refused(1, "chmod")
+
+
+@pytest.fixture
+def small_disk(workspace, store):
+    """The keystore's folder on a file system of its own, of 256 KiB."""
+    folder = store.keystore.parent
+    content = {path.name: path.read_bytes() for path in folder.iterdir()}
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs", folder],
+                   check=True)
+    workspace.at_end(lambda: subprocess.run(["umount", folder], check=True))
+    for name, data in content.items():
+        put(folder / name, data)
+    return folder
+
+
+@pytest.mark.parametrize("what, told", [("full", "No space left"), ("read-only", "Read-only")])
+def test_disk_that_takes_nothing(store, small_disk, what, told):
+    """Nothing is lost, the daemon serves on, and it works again when there is room."""
+    store.start()
+    with Kms(store.socket) as kms:
+        wrapped = kms.encrypt(b"x" * 32)
+        if what == "full":
+            with pytest.raises(OSError), open(small_disk / "ballast", "wb", 0) as ballast:
+                while True:
+                    ballast.write(bytes(512))
+        else:
+            subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+        with Unchanged(store):
+            for words in (["key", "stage"], ["seal", "test", "boot"],
+                          ["key", "compromise", wrapped.key_id]):
+                store.tool.run(*words).refused(3, told)
+        assert kms.unwrap(wrapped) == b"x" * 32
+        if what == "full":
+            (small_disk / "ballast").unlink()
+        else:
+            subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+        store.wait_key(store.tool.rotate())
+        assert kms.unwrap(wrapped) == b"x" * 32
 
 
 def test_backup_and_restore(workspace, store):

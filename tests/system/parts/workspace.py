@@ -26,7 +26,7 @@ class Workspace:
         self.logs = self.folder("logs", 0o711)
         self.processes = []
         self.secrets = []
-        self._at_close = []
+        self._at_end = []
 
     def path(self, *names):
         return self.root.joinpath(*names)
@@ -52,9 +52,9 @@ class Workspace:
         self.processes.append(process)
         return process
 
-    def at_close(self, call):
+    def at_end(self, call):
         """Called before the processes are ended, the last one first."""
-        self._at_close.append(call)
+        self._at_end.append(call)
 
     def free_port(self):
         """A loopback port that nobody listens on. Test processes that run side by side begin to
@@ -96,12 +96,16 @@ class Workspace:
         return [log.name for log in sorted(self.logs.iterdir())
                 if any(word in log.read_bytes() for word in words)]
 
-    def close(self, keep=False):
-        """Ends everything, the newest first. `keep`: leave the folder."""
-        while self._at_close:
-            self._at_close.pop()()
+    def end(self):
+        """Ends everything, the newest first. The logs are complete then."""
+        while self._at_end:
+            self._at_end.pop()()
         for process in reversed(self.processes):
             process.stop()
+
+    def close(self, keep=False):
+        """Ends everything. `keep`: leave the folder."""
+        self.end()
         if not keep:
             shutil.rmtree(self.root, ignore_errors=True)
 
