@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The systemd units and what `cmake --install` puts in place."""
 
-import os
 import subprocess
 
 import pytest
 
 from parts import places
+from parts.booted import install
 
 UNITS = places.ROOT / "systemd"
 
@@ -15,9 +15,7 @@ UNITS = places.ROOT / "systemd"
 def installed(tmp_path_factory):
     """A tree as a package would have it."""
     root = tmp_path_factory.mktemp("installed")
-    build = places.our_program("etcdseald").parents[1]
-    subprocess.run(["cmake", "--install", build, "--prefix", "/usr"], check=True,
-                   stdout=subprocess.DEVNULL, env=dict(os.environ) | {"DESTDIR": str(root)})
+    install(places.our_program("etcdseald").parents[1], root)
     return root
 
 

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A system of its own, booted by systemd in namespaces, with what `cmake --install` puts in place."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from .process import wait_until
+
+BOOT = Path(__file__).with_name("boot.sh")
+NAMESPACES = ["--pid", "--fork", "--mount", "--uts", "--ipc", "--net", "--cgroup", "--kill-child"]
+
+
+def install(build, root):
+    """What a package would hold, below `root`."""
+    subprocess.run(["cmake", "--install", build, "--prefix", "/usr"], check=True,
+                   stdout=subprocess.DEVNULL, env=dict(os.environ) | {"DESTDIR": str(root)})
+
+
+class Booted:
+    def __init__(self, workspace, installed):
+        self._log = workspace.logs / "journal.log"
+        self.process = workspace.start("boot", ["unshare", *NAMESPACES, "--", BOOT,
+                                                workspace.folder("boot"), installed])
+        self.pid = wait_until("systemd has started", self._first_process, 20,
+                              alive=self.process)
+        wait_until("the system is up", lambda: self.run(
+            "systemctl", "is-system-running", check=False).strip() in ("running", "degraded"), 60,
+            every=0.2, alive=self.process)
+        workspace.at_end(self.stop)
+
+    def _first_process(self):
+        """The one child of unshare; by now it must be systemd itself."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        (pid,) = children.split()
+        return int(pid) if Path(f"/proc/{pid}/comm").read_text() == "systemd\n" else None
+
+    def path(self, name):
+        """A file of the system, seen from here."""
+        return Path(f"/proc/{self.pid}/root{name}")
+
+    def run(self, *words, check=True):
+        """What a command in the system prints."""
+        done = subprocess.run(["nsenter", "--target", str(self.pid), "--all", "--root", "--wd",
+                               "--", *map(str, words)], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=60)
+        assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def show(self, unit, name):
+        return self.run("systemctl", "show", "--value", f"--property={name}", unit).strip()
+
+    def journal(self, unit="etcdseald.service"):
+        return self.run("journalctl", "--no-pager", "--output=cat", f"--unit={unit}")
+
+    def stop(self):
+        if self.process.is_alive:
+            self._log.write_text(self.run("journalctl", "--no-pager", check=False))
+            os.kill(self.pid, signal.SIGKILL)
+            self.process.wait(20)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The units under a real systemd: sandbox, socket activation, credentials, restarts."""
+
+import os
+
+import grpc
+import pytest
+
+from parts import places
+from parts.booted import Booted, install
+from parts.daemon import UnixHTTP
+from parts.kms import Kms
+from parts.process import wait_until
+
+SERVICE = "etcdseald.service"
+SOCKETS = ("etcdseald.socket", "etcdseald-status.socket")
+
+
+@pytest.fixture
+def system(workspace):
+    """As after an installation, before there is a keystore."""
+    installed = workspace.folder("installed", 0o755)
+    install(places.our_program("etcdseald").parents[1], installed)
+    booted = Booted(workspace, installed)
+    booted.run("systemd-sysusers", "etcdseal.conf")
+    booted.run("systemd-tmpfiles", "--create", "etcdseal.conf")
+    booted.run("cp", "/usr/share/doc/etcdseal/etcdseald.yaml", "/etc/etcdseal/etcdseald.yaml")
+    return booted
+
+
+@pytest.fixture
+def served(workspace, system):
+    """With a keystore, and the service started."""
+    system.run("etcdseal", "init", "--seal", "boot=file:/var/lib/etcdseal/boot.key")
+    workspace.secret(system.path("/var/lib/etcdseal/boot.key").read_bytes())
+    system.run("systemctl", "start", *SOCKETS, SERVICE)
+    return system
+
+
+def client(system):
+    """From outside of its namespaces; root is root there too."""
+    return Kms(system.path("/run/etcdseal/kms.sock"), timeout=10)
+
+
+def test_service(served):
+    """Ready, under its own user, with every sandbox setting in force; a change by root is seen."""
+    pid = int(served.show(SERVICE, "MainPID"))
+    status = served.path(f"/proc/{pid}/status").read_text()
+    assert "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status and "CapEff:\t00000000" in status
+    assert served.show(SERVICE, "StatusText").startswith("unsealed")
+    uid = int(served.run("id", "--user", "etcdseal"))
+    assert served.path(f"/proc/{pid}").stat().st_uid in (uid, 0)
+    with client(served) as kms:
+        old = kms.encrypt(b"x" * 32)
+        key_id = served.run("etcdseal", "key", "stage").strip()
+        served.run("etcdseal", "key", "promote", key_id)
+        wait_until("the new key is served", lambda: kms.status().key_id == key_id, 2)
+        assert kms.unwrap(old) == kms.unwrap(kms.encrypt(b"x" * 32)) == b"x" * 32
+    assert "serving" in served.run("etcdseal", "status")
+    for path in served.path("/var/lib/etcdseal").iterdir():
+        assert path.stat().st_uid == uid, path
+    assert "denied" not in served.journal().lower()
+
+
+def test_sockets_stay_over_restarts(served):
+    """A connection that comes while the daemon is away waits in the socket."""
+    inode = os.stat(served.path("/run/etcdseal/kms.sock")).st_ino
+    for restart in (["restart", SERVICE], ["kill", "--signal=KILL", SERVICE], ["stop", SERVICE]):
+        served.run("systemctl", *restart)
+        with client(served) as kms:
+            wait_until("it serves", lambda: kms.status().healthz == "ok", 15, every=0.1)
+            assert kms.unwrap(kms.encrypt(b"x" * 32)) == b"x" * 32
+    assert os.stat(served.path("/run/etcdseal/kms.sock")).st_ino == inode
+    assert served.show(SERVICE, "Result") == "success"
+
+
+def test_reload(served):
+    served.run("sed", "-i", "$a log: { requests: false }", "/etc/etcdseal/etcdseald.yaml")
+    served.run("systemctl", "reload", SERVICE)
+    wait_until("it has been read", lambda: "config-reloaded" in served.journal())
+    assert served.show(SERVICE, "ActiveState") == "active"
+
+
+def test_a_daemon_that_hangs_is_replaced(served):
+    """The watchdog (30 s, set to 2 here) ends it and Restart= brings a new one."""
+    drop_in = served.path("/run/systemd/system/etcdseald.service.d/watchdog.conf")
+    drop_in.parent.mkdir(parents=True)
+    drop_in.write_text("[Service]\nWatchdogSec=2s\nWatchdogSignal=SIGKILL\n")
+    served.run("systemctl", "daemon-reload")
+    served.run("systemctl", "restart", SERVICE)
+    pid = served.show(SERVICE, "MainPID")
+    served.run("kill", "-STOP", pid)
+    wait_until("there is another", lambda: served.show(SERVICE, "MainPID") not in (pid, "0"), 20, 0.2)
+    with client(served) as kms:
+        wait_until("it serves", lambda: kms.status().healthz == "ok", 15, every=0.1)
+
+
+def test_credential(system):
+    """A seal that only systemd can open, and the daemon finds in its own folder."""
+    system.run("etcdseal", "init", "--seal", "boot=credential:boot")
+    drop_in = system.path("/run/systemd/system/etcdseald.service.d/credential.conf")
+    drop_in.parent.mkdir(parents=True)
+    drop_in.write_text("[Service]\nLoadCredentialEncrypted=boot\n")
+    system.run("systemctl", "daemon-reload")
+    system.run("systemctl", "start", *SOCKETS, SERVICE)
+    with client(system) as kms:
+        assert kms.unwrap(kms.encrypt(b"x" * 32)) == b"x" * 32
+    assert "credential" in system.run("etcdseal", "status")
+    system.run("etcdseal", "key", "stage")  # the tool opens it by systemd-creds
+
+
+def test_boot_does_not_wait_for_a_person(system):
+    """No keystore: the service is started all the same, says so, and nothing is made to wait."""
+    system.run("systemctl", "start", *SOCKETS, SERVICE)
+    assert system.show(SERVICE, "ActiveState") == "active"
+    assert system.show(SERVICE, "StatusText").startswith("sealed")
+    with client(system) as kms:
+        with pytest.raises(grpc.RpcError) as refused:
+            kms.status()
+        assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    http = UnixHTTP(system.path("/run/etcdseal/status.sock"))
+    http.request("GET", "/readyz")
+    assert http.getresponse().status == 503
+    http.close()
+
+
+def test_order(system):
+    for unit in (SERVICE, "etcdseald.socket"):
+        before = system.show(unit, "Before").split()
+        assert {"kubelet.service", "k3s.service", "rke2-server.service"} <= set(before)
