@@ -58,6 +58,7 @@ static void put_slots_to_test(struct doc *d, const struct ks *ks)
         }
     }
     doc_close(d);
+    doc_bool(d, "accept_key_owed", ks_owes_accept_key(ks));
 }
 
 static enum kerr facts_doc(const struct options *o, const struct facts *f, struct buf *to,
@@ -148,6 +149,12 @@ enum kerr cmd_keystore_verify(void *ctx, const struct opt_call *call, struct ker
                      "has seen it open",
                      slot->name, slot->name);
         }
+    }
+    if (k == KERR_OK && ks_owes_accept_key(ks)) {
+        out_warn("the holder of a slot that was removed could still vouch for a keystore on this "
+                 "node; any change that finds every slot at hand ends that: 'etcdseal seal test "
+                 "%s'",
+                 ks_opened_by(ks)->name);
     }
     return k;
 }

@@ -82,8 +82,6 @@ enum kerr cmd_seal_remove(void *ctx, const struct opt_call *call, struct kerrinf
         return k;
     }
     out_remark(o, "slot %s was removed, and the root key made anew", name);
-    out_remark(o, "slots that need a person may have to be tested before they open the keystore on "
-                  "this node again; 'etcdseal keystore verify' names them");
     out_warn("older copies of the keystore can still be opened with the secret of slot %s", name);
     return KERR_OK;
 }

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "cli/out.h"
 
 #define STATUS_NAME "status.sock"
 
@@ -73,13 +74,13 @@ static enum kerr config_specs(struct setup *s, struct kerrinfo *e)
             k = buf_text(&spec, &text, e);
         }
         if (k == KERR_OK) {
-            k = seal_spec_parse(text, &s->specs[i], e);
+            k = seal_spec_parse(text, &s->daemon[i], e);
         }
         if (k != KERR_OK) {
             kerr_prefix(e, "%s: keystore.unseal", c->file);
             return k;
         }
-        s->place.spec_count = i + 1;
+        s->place.daemon_spec_count = i + 1;
     }
     return KERR_OK;
 }
@@ -124,6 +125,12 @@ static enum kerr set_status_socket(struct setup *s, struct kerrinfo *e)
     return KERR_OK;
 }
 
+static void tell(void *ctx, const char *text)
+{
+    (void)ctx;
+    out_warn("%s", text);
+}
+
 enum kerr setup_open(const struct options *o, struct setup *ret, struct kerrinfo *e)
 {
     const char *path = NULL;
@@ -141,6 +148,8 @@ enum kerr setup_open(const struct options *o, struct setup *ret, struct kerrinfo
     ret->place = (struct ks_place){
         .path = o->keystore != NULL ? o->keystore : ret->config->keystore_path,
         .specs = ret->specs,
+        .daemon_specs = ret->daemon,
+        .tell = tell,
         .env = {.ask = prompt_ask,
                 .busy = prompt_busy,
                 .ask_ctx = &ret->prompt,
@@ -148,11 +157,14 @@ enum kerr setup_open(const struct options *o, struct setup *ret, struct kerrinfo
                 .cost = cost_of(o->passphrase_cost)},
     };
     set_owner(ret);
-    if (o->unseal.count > 0) {
-        k = setup_specs(&o->unseal, "unseal", ret->specs, &ret->place.spec_count, e);
-    } else if (is_configured) {
-        /* The configuration speaks of its own keystore only. */
+    if (is_configured) {
         k = config_specs(ret, e);
+    }
+    if (k == KERR_OK && o->unseal.count > 0) {
+        k = setup_specs(&o->unseal, "unseal", ret->specs, &ret->place.spec_count, e);
+    } else if (k == KERR_OK) {
+        ret->place.specs = ret->daemon;
+        ret->place.spec_count = ret->place.daemon_spec_count;
     }
     return k == KERR_OK ? set_status_socket(ret, e) : k;
 }
@@ -160,6 +172,7 @@ enum kerr setup_open(const struct options *o, struct setup *ret, struct kerrinfo
 void setup_done(struct setup *s)
 {
     setup_specs_done(s->specs);
+    setup_specs_done(s->daemon);
     config_free(s->config);
     s->config = NULL;
 }

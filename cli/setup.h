@@ -18,7 +18,8 @@ struct setup {
     const struct options *options;
     struct config *config;
     struct prompt prompt;
-    struct seal_spec specs[KS_SLOTS_MAX]; /* of --unseal or the configuration; none: PATH.unseal */
+    struct seal_spec specs[KS_SLOTS_MAX];  /* of --unseal; none: the daemon's, or PATH.unseal */
+    struct seal_spec daemon[KS_SLOTS_MAX]; /* of the configuration, which speaks of its keystore */
     struct ks_place place;                /* refers to this struct: it must not move */
     char status_socket[SETUP_PATH_MAX];
 };

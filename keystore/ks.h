@@ -26,12 +26,21 @@
 /* How long a writer waits for another one. */
 #define KS_LOCK_WAIT_MS 5000
 
+/* Something that a person should know although the call succeeds: a sentence without full stop. */
+typedef void ks_tell_fn(void *ctx, const char *text);
+
 /* Which keystore, and how to open it. Borrowed; must outlive the calls. */
 struct ks_place {
     const char *path;
     const struct seal_spec *specs; /* tried in this order; count 0: those of PATH.unseal */
     size_t spec_count;
+    /* How the daemon opens slots, where `specs` are others for this one call: its slots must not be
+     * left out when the node's accept key is made anew. */
+    const struct seal_spec *daemon_specs;
+    size_t daemon_spec_count;
     struct seal_env env;
+    ks_tell_fn *tell; /* NULL: nobody listens */
+    void *tell_ctx;
 };
 
 struct ks; /* an opened, verified and accepted keystore */
@@ -52,11 +61,15 @@ const struct ks_slot *ks_opened_by(const struct ks *ks);
 /* Whether this node's accepted record can be read with the slot, so that the slot could open the
  * keystore here; a slot for which it can't needs a ks_test_slot. */
 bool ks_accepts_slot(const struct ks *ks, const struct ks_slot *slot);
+/* Whether the holder of a slot that was removed knows this node's accept key, because it could not
+ * be made anew yet: the next change that finds every slot at hand does it. */
+bool ks_owes_accept_key(const struct ks *ks);
 /* Whether the file still has the bytes that were opened. */
 enum kerr ks_is_current(const struct ks_place *place, const struct ks *ks, bool *ret,
                         struct kerrinfo *e) MUST_CHECK;
 /* Writes what was opened into PATH.accepted unless it is there already. For a daemon that follows a
- * file which was copied here; the writing calls below do it themselves. */
+ * file which was copied here; the writing calls below do it themselves. The accept key stays: to
+ * make it anew people may have to be asked, which is for the next change by the tool. */
 enum kerr ks_remember(const struct ks_place *place, const struct ks *ks,
                       struct kerrinfo *e) MUST_CHECK;
 
@@ -83,11 +96,13 @@ enum kerr ks_run_command(const struct ks_place *place, enum ks_command command,
                          const uint8_t id[KS_ID_BYTES], const struct ks_command_args *args,
                          bool *ret_destroyed, struct kerrinfo *e) MUST_CHECK;
 
-/* Slots. Adding writes PATH.unseal too. Removing makes the root key and the node's accept key anew;
- * other slots whose seals do not open at that moment must be tested before they can open it here
- * again (ks_accepts_slot). It refuses (DENIED) the slot that opened the keystore, the last one, and
- * any removal that would leave only slots that were never seen to open. Testing opens the slot by
- * its seal and records the time. */
+/* Slots. Adding writes PATH.unseal too; cut off, it may leave a slot that must be tested before it
+ * opens the keystore here (ks_accepts_slot). Removing makes the root key anew, and the node's
+ * accept key: slots that need a person, and do not open at that moment, must be tested before they
+ * open it here again; while a slot that opens by itself is not at hand, the accept key stays
+ * (ks_owes_accept_key). Of both a person is told. Removing refuses (DENIED) the slot that opened
+ * the keystore, the last one, and whatever would leave only slots that were never seen to open.
+ * Testing opens the slot by its seal and records the time. */
 enum kerr ks_add_slot(const struct ks_place *place, const struct ks_new_slot *slot,
                       struct kerrinfo *e) MUST_CHECK;
 enum kerr ks_remove_slot(const struct ks_place *place, const char *name,
@@ -118,9 +133,10 @@ struct ks_restore {
  * key. What happened since is not undone: keys that were destroyed stay destroyed, disabled ones
  * disabled, slots that were removed stay removed; and no key becomes primary again that had stopped
  * being so, so that no key id comes back (the primary of the present keystore if the file has it,
- * else a new one). UNTRUSTED when the file is not vouched for; DENIED, naming them, when keys or
- * slots would be lost that were not given up. A present file that does not open is kept as
- * PATH.damaged, and PATH.prev is then left alone. A running daemon must be stopped first when keys
+ * else a new one). The state of a key is that of now, not of the backup. UNTRUSTED when the file is
+ * not vouched for; DENIED, naming them, when keys or slots would be lost that were not given up. A
+ * present file that does not open is kept as PATH.damaged (DENIED when there is one already), and
+ * PATH.prev is then left alone. A running daemon must be stopped first when keys
  * are given up: it refuses a keystore without them. Cut off, it is to be run again. */
 enum kerr ks_restore(const struct ks_place *place, const struct ks_restore *r,
                      uint64_t *ret_generation, struct kerrinfo *e) MUST_CHECK;

@@ -147,8 +147,10 @@ static uint8_t flags_of(const struct ks_key *key)
         [KS_DESTROY_SCHEDULED] = KS_ACCEPTED_DISABLED,
         [KS_DESTROYED] = KS_ACCEPTED_DESTROYED,
     };
-    uint8_t flags = by_state[ks_state(key)];
-    return key->compromised_at_s == 0 ? flags : (uint8_t)(flags | KS_ACCEPTED_COMPROMISED);
+    unsigned flags = by_state[ks_state(key)];
+    flags |= key->compromised_at_s != 0 ? KS_ACCEPTED_COMPROMISED : 0U;
+    flags |= key->promoted_at_s != 0 ? KS_ACCEPTED_PROMOTED : 0U;
+    return (uint8_t)flags;
 }
 
 static void take_slots(struct ks_accepted *a, const struct ks_model *m)
@@ -164,24 +166,8 @@ static void take_slots(struct ks_accepted *a, const struct ks_model *m)
     a->roster_count = m->slot_count;
 }
 
-void ks_accepted_prune(struct ks_accepted *a, const struct ks_model *m)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < a->copy_count; i++) {
-        if (ks_model_slot(m, a->copies[i].slot) != NULL) {
-            a->copies[kept++] = a->copies[i];
-        }
-    }
-    a->copy_count = kept;
-}
-
 bool ks_accepted_lost_slot(const struct ks_accepted *a, const struct ks_model *m)
 {
-    for (size_t i = 0; i < a->roster_count; i++) {
-        if (ks_model_slot(m, a->roster[i].id) == NULL) {
-            return true;
-        }
-    }
     for (size_t i = 0; i < a->copy_count; i++) {
         if (ks_model_slot(m, a->copies[i].slot) == NULL) {
             return true;
@@ -197,7 +183,6 @@ void ks_accepted_take(struct ks_accepted *a, const struct ks_model *m,
     a->generation = m->generation;
     memcpy(a->hash, file_hash, HASH_BYTES);
     take_slots(a, m);
-    ks_accepted_prune(a, m);
     for (size_t i = 0; i < m->key_count; i++) {
         struct ks_accepted_key *to = &a->keys[i];
         *to = (struct ks_accepted_key){.flags = flags_of(&m->keys[i])};
@@ -530,6 +515,28 @@ static enum kerr check_roster(const struct ks_accepted *a, const struct ks_model
     return KERR_OK;
 }
 
+/* Where generations between were not seen, the hashes do not show a fork; the keys' past does. A
+ * key id that came back would make kube-apiserver take old values for fresh ones. */
+static enum kerr check_past(const struct ks_accepted_key *had, const struct ks_key *has,
+                            const char *id, struct kerrinfo *e)
+{
+    bool was_promoted = (had->flags & KS_ACCEPTED_PROMOTED) != 0;
+    bool was_primary = (had->flags & KS_ACCEPTED_PRIMARY) != 0;
+    if (was_promoted && has->promoted_at_s == 0) {
+        return kerr_set(e, KERR_UNTRUSTED,
+                        "fork: key %s has been primary on this node, and never was here", id);
+    }
+    if (was_promoted && !was_primary && ks_state(has) == KS_PRIMARY) {
+        return kerr_set(e, KERR_UNTRUSTED,
+                        "fork: key %s was retired on this node, and is primary here", id);
+    }
+    if ((had->flags & KS_ACCEPTED_COMPROMISED) != 0 && has->compromised_at_s == 0) {
+        return kerr_set(e, KERR_UNTRUSTED,
+                        "fork: key %s was marked compromised on this node, and is not here", id);
+    }
+    return KERR_OK;
+}
+
 static enum kerr check_keys(const struct ks_accepted *a, const struct ks_model *m,
                             struct kerrinfo *e)
 {
@@ -555,6 +562,10 @@ static enum kerr check_keys(const struct ks_accepted *a, const struct ks_model *
         commit_key(has, a->key, commitment);
         if (!secret_equal_bytes(BYTES_OF(commitment), BYTES_OF(had->commitment))) {
             return kerr_set(e, KERR_UNTRUSTED, "key %s changed its material", id);
+        }
+        enum kerr k = check_past(had, has, id, e);
+        if (k != KERR_OK) {
+            return k;
         }
     }
     return KERR_OK;

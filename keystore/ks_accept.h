@@ -10,12 +10,13 @@
  * finds the same record, as new as the last change.
  *
  * A new file is believed if its writer signed it, its roster is reached from the record's by signed
- * changes, its generation is not lower, it is no fork, and no key vanished, changed its material or
- * came back from destruction.
+ * changes, its generation is not lower, it is no fork, and no key vanished, changed its material,
+ * came back from destruction, or forgot that it had been primary.
  *
  * A slot gets its copy of the accept key when its secret is at hand: when it is made, or tested.
- * When a slot is removed the accept key is made anew, because the removed slot's holder knows it.
- * Pure.
+ * When a slot is removed the accept key is made anew, because the removed slot's holder knows it;
+ * until that can be done without leaving out a slot that opens by itself, the copy of the removed
+ * slot stays as the mark that it is still to be done. Pure.
  */
 #ifndef ETCDSEAL_KEYSTORE_KS_ACCEPT_H
 #define ETCDSEAL_KEYSTORE_KS_ACCEPT_H
@@ -35,12 +36,13 @@ struct ks_accepted_slot {
     uint8_t sign_key[PUBKEY_BYTES];
 };
 
-/* What a restored backup must not undo. */
+/* What neither a restored backup nor a fork may undo. */
 enum ks_accepted_flags {
     KS_ACCEPTED_DESTROYED = 1 << 0,
     KS_ACCEPTED_PRIMARY = 1 << 1,
     KS_ACCEPTED_DISABLED = 1 << 2, /* or its destruction is scheduled */
     KS_ACCEPTED_COMPROMISED = 1 << 3,
+    KS_ACCEPTED_PROMOTED = 1 << 4, /* is or was primary */
 };
 
 struct ks_accepted_key {
@@ -89,13 +91,10 @@ enum kerr ks_accepted_write(const struct ks_accepted *a, struct buf *ret,
 enum kerr ks_accepted_add_slot(struct ks_accepted *a, const struct ks_slot_keys *keys,
                                struct kerrinfo *e) MUST_CHECK;
 bool ks_accepted_has_slot(const struct ks_accepted *a, const uint8_t slot[KS_ID_BYTES]);
-/* Whether a slot of the record or of a copy is not in the model: its holder knows the accept key.
- */
+/* Whether there is a copy for a slot that the model has not: its holder knows the accept key. */
 bool ks_accepted_lost_slot(const struct ks_accepted *a, const struct ks_model *m);
-/* Drops copies of slots that the model has not. */
-void ks_accepted_prune(struct ks_accepted *a, const struct ks_model *m);
-/* Makes the verified model the record; copies of slots that it has not are dropped. Callers outside
- * of this file's pair go through ks_follow_record (ks_change.h), which renews the accept key. */
+/* Makes the verified model the record; the copies stay as they are. Callers outside of this file's
+ * pair go through ks_follow_record (ks_change.h), which renews the accept key. */
 void ks_accepted_take(struct ks_accepted *a, const struct ks_model *m,
                       const uint8_t file_hash[HASH_BYTES]);
 /* The same record and accept key, without copies. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "keystore/ks_share.h"
 
 enum kerr ks_change_begin(const struct ks_place *place, struct ks_change *ret, struct kerrinfo *e)
 {
@@ -119,70 +120,6 @@ static enum kerr put_keystore(const struct ks_folder *folder, struct ks *ks, str
                                                      .verify = verify_written,
                                                      .verify_ctx = ks},
                            e);
-}
-
-static enum kerr share_with(const struct ks_place *place, const struct ks *ks,
-                            const struct seal_spec *spec, struct ks_accepted *record,
-                            struct kerrinfo *e)
-{
-    const struct ks_slot *slot = ks_model_slot_named(ks->model, spec->slot);
-    if (slot == NULL || ks_accepted_has_slot(record, slot->id)) {
-        return KERR_OK;
-    }
-    AUTO_SECRET slot_secret = NULL;
-    AUTO_SECRET root = NULL;
-    AUTO_SLOT_KEYS keys = {0};
-    if (ks_unseal_slot(place, ks->model, spec, &slot_secret, NULL) != KERR_OK ||
-        ks_slot_keys_derive(ks->model->store_id, slot->id, slot_secret, &keys, NULL) != KERR_OK ||
-        ks_unbox_root(ks->model, slot, &keys, &root, NULL) != KERR_OK) {
-        return KERR_OK; /* left out */
-    }
-    return ks_accepted_add_slot(record, &keys, e);
-}
-
-enum kerr ks_share_accept_key(const struct ks_place *place, const struct ks_folder *folder,
-                              const struct ks *ks, struct ks_accepted *record, struct kerrinfo *e)
-{
-    AUTO_BUF text = {0};
-    struct seal_spec *listed = NULL;
-    size_t listed_count = 0;
-    enum kerr k = ks_accepted_add_slot(record, &ks->slot_keys, e);
-    for (size_t i = 0; i < place->spec_count && k == KERR_OK; i++) {
-        k = share_with(place, ks, &place->specs[i], record, e);
-    }
-    /* Where no file says how to open slots here, those are all. */
-    if (k != KERR_OK || ks_folder_read(folder, KS_FILE_UNSEAL, &text, NULL) != KERR_OK ||
-        ks_unseal_parse(buf_view(&text), &listed, &listed_count, NULL) != KERR_OK) {
-        return k;
-    }
-    for (size_t i = 0; i < listed_count && k == KERR_OK; i++) {
-        k = share_with(place, ks, &listed[i], record, e);
-    }
-    ks_specs_free(listed, listed_count);
-    return k;
-}
-
-enum kerr ks_follow_record(const struct ks_place *place, const struct ks_folder *folder,
-                           const struct ks *ks, struct ks_accepted **record, struct kerrinfo *e)
-{
-    AUTO_ACCEPTED fresh = NULL;
-    enum kerr k = KERR_OK;
-    if (ks_accepted_lost_slot(*record, ks->model)) {
-        k = ks_accepted_new(&fresh, e);
-        if (k == KERR_OK) {
-            k = ks_share_accept_key(place, folder, ks, fresh, e);
-        }
-    }
-    if (k != KERR_OK) {
-        return k;
-    }
-    if (fresh != NULL) {
-        ks_accepted_free(*record);
-        *record = fresh;
-        fresh = NULL;
-    }
-    ks_accepted_take(*record, ks->model, ks->hash);
-    return KERR_OK;
 }
 
 enum kerr ks_put(const struct ks_place *place, const struct ks_folder *folder, struct ks *ks,

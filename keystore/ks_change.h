@@ -36,18 +36,6 @@ enum kerr ks_put(const struct ks_place *place, const struct ks_folder *folder, s
 /* Writes a record. */
 enum kerr ks_put_accepted(const struct ks_folder *folder, const struct ks_accepted *record,
                           struct kerrinfo *e) MUST_CHECK;
-/* Makes the model and hash of `ks` the record. When a slot has gone since, the accept key is made
- * anew and shared again. *record may be replaced. */
-enum kerr ks_follow_record(const struct ks_place *place, const struct ks_folder *folder,
-                           const struct ks *ks, struct ks_accepted **record,
-                           struct kerrinfo *e) MUST_CHECK;
-/* Gives the record's accept key to every slot of the model that opens now: the one that opened
- * `ks`, and those of the place's SPECs and of PATH.unseal whose seals answer. Others are left out;
- * ks_accepts_slot tells. */
-enum kerr ks_share_accept_key(const struct ks_place *place, const struct ks_folder *folder,
-                              const struct ks *ks, struct ks_accepted *record,
-                              struct kerrinfo *e) MUST_CHECK;
-
 /* Fills a slot of the model: secret, seal, public keys, boxed root. `ret_keys` are its keys. */
 enum kerr ks_make_slot(const struct ks_place *place, const struct ks_model *m,
                        const struct secret *root, const struct ks_new_slot *wanted, uint64_t now_s,

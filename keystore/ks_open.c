@@ -287,6 +287,11 @@ bool ks_accepts_slot(const struct ks *ks, const struct ks_slot *slot)
     return ks_accepted_has_slot(ks->accepted, slot->id);
 }
 
+bool ks_owes_accept_key(const struct ks *ks)
+{
+    return ks_accepted_lost_slot(ks->accepted, ks->model);
+}
+
 enum kerr ks_is_current(const struct ks_place *place, const struct ks *ks, bool *ret,
                         struct kerrinfo *e)
 {

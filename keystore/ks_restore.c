@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "keystore/ks_change.h"
+#include "keystore/ks_share.h"
 
 enum kerr ks_backup(const struct ks_place *place, const char *to, uint8_t ret_hash[HASH_BYTES],
                     struct kerrinfo *e)
@@ -63,8 +64,8 @@ enum kerr ks_remember(const struct ks_place *place, const struct ks *ks, struct 
     if (k != KERR_OK || record->generation >= ks->model->generation) {
         return k;
     }
-    k = ks_follow_record(place, &folder, ks, &record, e);
-    return k == KERR_OK ? ks_put_accepted(&folder, record, e) : k;
+    ks_accepted_take(record, ks->model, ks->hash);
+    return ks_put_accepted(&folder, record, e);
 }
 
 /* A restore under way. */
@@ -77,10 +78,11 @@ struct restoring {
     struct ks_parts parts; /* views into `file` */
     struct buf file;
     struct ks_accepted *record; /* what this node knows; NULL when nothing vouches */
-    /* Without a record, what the keystore in place holds, if it opens: nothing says that it is
-     * ours, so it only witnesses which keys would be lost. */
+    /* What the keystore in place holds, if it opens. Where there is no record nothing says that it
+     * is ours: it then only witnesses which keys would be lost and which were primary. */
     struct ks_accepted *witness;
     bool present_is_good; /* the keystore in place opens and follows the record, if there is one */
+    bool was_cut_off;     /* it is what this restore wrote before it was cut off */
 };
 
 static void restoring_done(struct restoring *s)
@@ -154,7 +156,8 @@ static enum kerr follow_newer(struct restoring *s, struct kerrinfo *e)
     struct kerrinfo cause = {0};
     enum kerr k = ks_accepted_check(s->record, s->ks->model, &s->parts, s->ks->hash, &cause);
     if (k == KERR_OK) {
-        return ks_follow_record(s->place, &s->folder, s->ks, &s->record, e);
+        ks_accepted_take(s->record, s->ks->model, s->ks->hash);
+        return KERR_OK;
     }
     if (k == KERR_UNTRUSTED && s->r->fingerprint != NULL && s->r->forget_record) {
         ks_accepted_free(s->record);
@@ -187,6 +190,13 @@ static enum kerr check_writer(const struct restoring *s, struct kerrinfo *e)
     return KERR_OK;
 }
 
+/* The record is written last. */
+static bool is_cut_off_restore(const struct restoring *s, const struct ks_model *present)
+{
+    return s->record != NULL && s->record->generation < present->generation &&
+           memcmp(present->previous_hash, s->ks->hash, HASH_BYTES) == 0;
+}
+
 /* The keystore in place may be newer than the record by one change that was cut off. Where it opens
  * with the same slot and follows the record, it is the better witness. */
 static enum kerr look_at_present(struct restoring *s, struct kerrinfo *e)
@@ -199,20 +209,47 @@ static enum kerr look_at_present(struct restoring *s, struct kerrinfo *e)
                         NULL) != KERR_OK) {
         return KERR_OK; /* damaged or absent: that is why one restores */
     }
-    if (s->record == NULL) {
-        s->present_is_good =
-            memcmp(present->model->store_id, s->ks->model->store_id, KS_ID_BYTES) == 0;
-        enum kerr k = s->present_is_good ? ks_accepted_new(&s->witness, e) : KERR_OK;
-        if (s->witness != NULL) {
-            ks_accepted_take(s->witness, present->model, present->hash);
-        }
+    if (memcmp(present->model->store_id, s->ks->model->store_id, KS_ID_BYTES) != 0) {
+        return KERR_OK;
+    }
+    s->was_cut_off = is_cut_off_restore(s, present->model);
+    enum kerr k = ks_accepted_new(&s->witness, e);
+    if (k != KERR_OK) {
         return k;
+    }
+    ks_accepted_take(s->witness, present->model, present->hash);
+    if (s->record == NULL) {
+        s->present_is_good = true;
+        return KERR_OK;
     }
     if (ks_accepted_check(s->record, present->model, &parts, present->hash, NULL) != KERR_OK) {
         return KERR_OK;
     }
     s->present_is_good = true;
-    return ks_follow_record(s->place, &s->folder, present, &s->record, e);
+    ks_accepted_take(s->record, present->model, present->hash);
+    return KERR_OK;
+}
+
+/* PATH.damaged may be the last copy of keys: it is never displaced. */
+static enum kerr check_damaged(const struct restoring *s, struct kerrinfo *e)
+{
+    bool is_there = false;
+    bool is_kept = false;
+    if (s->present_is_good || s->was_cut_off) {
+        return KERR_OK;
+    }
+    enum kerr k = ks_folder_exists(&s->folder, KS_FILE_KEYSTORE, &is_there, e);
+    if (k == KERR_OK) {
+        k = ks_folder_exists(&s->folder, KS_FILE_DAMAGED, &is_kept, e);
+    }
+    if (k == KERR_OK && is_there && is_kept) {
+        k = kerr_set(e, KERR_DENIED,
+                     "%s/%s is there from an earlier restore, and the present keystore does not "
+                     "open either; each may hold the last copy of keys: move the former elsewhere "
+                     "first",
+                     s->folder.dir.path, s->folder.names[KS_FILE_DAMAGED]);
+    }
+    return k;
 }
 
 static bool is_given_up(const struct ks_restore *r, const uint8_t id[KS_ID_BYTES])
@@ -252,49 +289,78 @@ static void destroy_again(struct ks_key *key, uint64_t now_s)
     }
 }
 
+static enum kerr check_given_up(const struct restoring *s, const struct ks_accepted_key *had,
+                                struct kerrinfo *e)
+{
+    char id[KS_KEY_ID_TEXT];
+    ks_key_id_text(had->id, id);
+    return is_given_up(s->r, had->id)
+               ? KERR_OK
+               : kerr_set(e, KERR_DENIED,
+                          "key %s is in the present keystore and not in the file; what it wraps "
+                          "would be lost: restore a newer backup, or give it up with --lose %s",
+                          id, id);
+}
+
+/* What was primary since the backup, and is no more, must not be promoted again. */
+static void reconcile_past(struct ks_key *key, unsigned flags, uint64_t now_s)
+{
+    bool is_past = (flags & KS_ACCEPTED_PROMOTED) != 0 && (flags & KS_ACCEPTED_PRIMARY) == 0;
+    if (is_past && key->promoted_at_s == 0) {
+        key->promoted_at_s = now_s;
+        key->retired_at_s = now_s;
+    }
+}
+
+/* The record's state counts, not the backup's: a key that was enabled since must not come back
+ * disabled, because etcd may need it. When a scheduled destruction is due the record does not know;
+ * such a key is disabled, and a person schedules it again. */
+static void reconcile_live(struct ks_key *key, unsigned flags, uint64_t now_s)
+{
+    reconcile_past(key, flags, now_s);
+    key->destroy_due_s = 0;
+    if ((flags & KS_ACCEPTED_DISABLED) == 0) {
+        key->disabled_at_s = 0;
+    } else if (key->disabled_at_s == 0) {
+        key->disabled_at_s = now_s;
+        key->retired_at_s =
+            key->promoted_at_s != 0 && key->retired_at_s == 0 ? now_s : key->retired_at_s;
+    }
+}
+
 static enum kerr reconcile_key(const struct restoring *s, const struct ks_accepted_key *had,
                                uint64_t now_s, struct kerrinfo *e)
 {
     struct ks_model *m = s->ks->model;
     struct ks_key *key = ks_model_key(m, had->id);
     bool was_destroyed = (had->flags & KS_ACCEPTED_DESTROYED) != 0;
-    char id[KS_KEY_ID_TEXT];
-    ks_key_id_text(had->id, id);
-    if (key == NULL && was_destroyed) {
-        return add_tombstone(m, had, now_s, e);
-    }
     if (key == NULL) {
-        return is_given_up(s->r, had->id)
-                   ? KERR_OK
-                   : kerr_set(e, KERR_DENIED,
-                              "key %s is in the present keystore and not in the file; what it "
-                              "wraps would be lost: restore a newer backup, or give it up with "
-                              "--lose %s",
-                              id, id);
-    }
-    if (was_destroyed && key->material != NULL) {
-        destroy_again(key, now_s);
+        return was_destroyed ? add_tombstone(m, had, now_s, e) : check_given_up(s, had, e);
     }
     if ((had->flags & KS_ACCEPTED_COMPROMISED) != 0 && key->compromised_at_s == 0) {
         key->compromised_at_s = now_s;
     }
-    if ((had->flags & KS_ACCEPTED_DISABLED) != 0 && key->disabled_at_s == 0) {
-        key->disabled_at_s = now_s;
-        key->retired_at_s =
-            key->promoted_at_s != 0 && key->retired_at_s == 0 ? now_s : key->retired_at_s;
+    if (key->material == NULL) {
+        return KERR_OK;
+    }
+    if (was_destroyed) {
+        destroy_again(key, now_s);
+    } else {
+        reconcile_live(key, had->flags, now_s);
     }
     return KERR_OK;
 }
 
 /* No key id comes back: what stopped being primary since the backup stays so. */
-static enum kerr reconcile_primary(const struct restoring *s, uint64_t now_s, struct kerrinfo *e)
+static enum kerr reconcile_primary(const struct restoring *s, const struct ks_accepted *known,
+                                   uint64_t now_s, struct kerrinfo *e)
 {
     struct ks_model *m = s->ks->model;
     struct ks_command_args args = {.now_s = now_s};
     uint8_t wanted[KS_ID_BYTES];
     bool has_wanted = false;
-    for (size_t i = 0; i < s->record->key_count; i++) {
-        const struct ks_accepted_key *had = &s->record->keys[i];
+    for (size_t i = 0; i < known->key_count; i++) {
+        const struct ks_accepted_key *had = &known->keys[i];
         struct ks_key *key = ks_model_key(m, had->id);
         if ((had->flags & KS_ACCEPTED_PRIMARY) == 0 || key == NULL) {
             continue;
@@ -316,20 +382,25 @@ static enum kerr reconcile_primary(const struct restoring *s, uint64_t now_s, st
     return k == KERR_OK ? ks_command(m, KS_PROMOTE, wanted, &args, NULL, e) : k;
 }
 
-/* Live keys of the witness must be in the file, or given up. */
-static enum kerr check_witness(const struct restoring *s, struct kerrinfo *e)
+/* Live keys of the witness must be in the file, or given up. It could be forged: nothing is
+ * destroyed or disabled on its word. */
+static enum kerr heed_witness(const struct restoring *s, struct kerrinfo *e)
 {
+    uint64_t now_s = clock_wall_s();
     for (size_t i = 0; i < s->witness->key_count; i++) {
         const struct ks_accepted_key *had = &s->witness->keys[i];
-        if ((had->flags & KS_ACCEPTED_DESTROYED) == 0 &&
-            ks_model_key(s->ks->model, had->id) == NULL) {
-            enum kerr k = reconcile_key(s, had, 0, e);
-            if (k != KERR_OK) {
-                return k;
-            }
+        struct ks_key *key = ks_model_key(s->ks->model, had->id);
+        enum kerr k = KERR_OK;
+        if (key != NULL && key->material != NULL) {
+            reconcile_past(key, had->flags, now_s);
+        } else if (key == NULL && (had->flags & KS_ACCEPTED_DESTROYED) == 0) {
+            k = check_given_up(s, had, e);
+        }
+        if (k != KERR_OK) {
+            return k;
         }
     }
-    return KERR_OK;
+    return reconcile_primary(s, s->witness, now_s, e);
 }
 
 static enum kerr drop_removed_slots(struct restoring *s, struct kerrinfo *e)
@@ -370,7 +441,7 @@ static enum kerr reconcile(struct restoring *s, struct kerrinfo *e)
     for (size_t i = 0; i < s->record->key_count && k == KERR_OK; i++) {
         k = reconcile_key(s, &s->record->keys[i], now_s, e);
     }
-    return k == KERR_OK ? reconcile_primary(s, now_s, e) : k;
+    return k == KERR_OK ? reconcile_primary(s, s->record, now_s, e) : k;
 }
 
 /* Above the file's and what this node accepted. One is left out: a node that did not take part and
@@ -417,16 +488,18 @@ static enum kerr write_restored(struct restoring *s, struct kerrinfo *e)
     if (k == KERR_OK && s->record == NULL) {
         k = ks_accepted_new(&ks->accepted, e);
     }
+    bool is_left_out = false; /* nobody can be: there was no accept key */
     if (k == KERR_OK && s->record == NULL) {
-        k = ks_share_accept_key(s->place, &s->folder, ks, ks->accepted, e);
+        k = ks_share_accept_key(s->place, &s->folder, ks, NULL, ks->accepted, &is_left_out, e);
     }
     if (s->record != NULL) {
         ks->accepted = s->record;
         s->record = NULL;
     }
-    return k == KERR_OK ? ks_put(s->place, &s->folder, ks, false,
-                                 s->present_is_good ? KS_KEEP_PREV : KS_KEEP_DAMAGED, e)
-                        : k;
+    enum ks_keep keep = s->was_cut_off       ? KS_KEEP_NOTHING
+                        : s->present_is_good ? KS_KEEP_PREV
+                                             : KS_KEEP_DAMAGED;
+    return k == KERR_OK ? ks_put(s->place, &s->folder, ks, false, keep, e) : k;
 }
 
 enum kerr ks_restore(const struct ks_place *place, const struct ks_restore *r,
@@ -448,16 +521,18 @@ enum kerr ks_restore(const struct ks_place *place, const struct ks_restore *r,
         k = check_writer(&s, e);
     }
     if (k == KERR_OK) {
+        k = look_at_present(&s, e);
+    }
+    if (k == KERR_OK) {
         k = follow_newer(&s, e);
     }
     if (k == KERR_OK) {
-        k = look_at_present(&s, e);
+        k = check_damaged(&s, e);
     }
     if (k == KERR_OK && s.record != NULL) {
         k = reconcile(&s, e);
-    }
-    if (k == KERR_OK && s.witness != NULL) {
-        k = check_witness(&s, e);
+    } else if (k == KERR_OK && s.witness != NULL) {
+        k = heed_witness(&s, e);
     }
     if (k == KERR_OK) {
         k = write_restored(&s, e);

@@ -244,15 +244,10 @@ enum kerr ks_add_slot(const struct ks_place *place, const struct ks_new_slot *sl
     if (k == KERR_OK) {
         k = record_change(&c, KS_CHANGE_ADD, &m->slots[m->slot_count], e);
     }
-    /* What the new slot needs on this node is there before the slot is: cut off in between, nothing
-     * refers to it yet. */
+    /* The copy is written with the record, behind the keystore: a copy of a slot that is not in the
+     * keystore would be taken for that of a removed one. */
     if (k == KERR_OK) {
-        /* An addition that was cut off before may have left a copy. */
-        ks_accepted_prune(c.ks->accepted, m);
         k = ks_accepted_add_slot(c.ks->accepted, &keys, e);
-    }
-    if (k == KERR_OK) {
-        k = ks_put_accepted(&c.folder, c.ks->accepted, e);
     }
     if (k == KERR_OK) {
         k = edit_unseal(&c, slot->spec, NULL, e);

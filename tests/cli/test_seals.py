@@ -238,6 +238,7 @@ def test_remove(two):
     shutil.copytree(two.store, two.folder / "old")
     ran = two.run("seal", "remove", "b", "--confirm", "b").ok()
     assert "WARNING" in ran.err and "older copies" in ran.err
+    assert "slot ops does not open now" in ran.err
     two.unchanged("key", "list", "--unseal", f"b=file:{other}").refused(3, "slot b")
     assert "b:" not in (two.store / "keystore.unseal").read_text()
     assert two.run("keystore", "verify", "-o", "json").json()["root_epoch"] == 2
@@ -250,6 +251,30 @@ def test_remove(two):
     two.run("key", "list", "--unseal", OPS, secret=PASSPHRASE).ok()
     assert two.run("keystore", "verify", "-o", "json").json()["slots_to_test"] == []
     two.run("key", "list", "--keystore", two.folder / "old" / "keystore", "--unseal", f"b=file:{other}").ok()
+
+
+def test_remove_keeps_the_daemons_way_in(two):
+    """Opened with another slot for this one call; the daemon's stands in the configuration only."""
+    other = two.folder / "b.key"
+    two.run("seal", "add", f"b=file:{other}").ok()
+    two.configure(f"  unseal: {{ boot: 'file:{two.key_file}' }}\n")
+    (two.store / "keystore.unseal").unlink()
+    ran = two.run("seal", "remove", "b", "--confirm", "b", "--unseal", OPS, secret=PASSPHRASE).ok()
+    assert "accept key" not in ran.err
+    two.run("keystore", "verify").ok()
+
+
+def test_remove_while_the_daemons_key_file_is_away(two):
+    other = two.folder / "b.key"
+    two.run("seal", "add", f"b=file:{other}").ok()
+    away = two.key_file.rename(two.folder / "away.key")
+    ran = two.run("seal", "remove", "b", "--confirm", "b", "--unseal", OPS, secret=PASSPHRASE).ok()
+    assert "accept key stays as it is" in ran.err and "seal test boot" in ran.err
+    away.rename(two.key_file)
+    verified = two.run("keystore", "verify", "-o", "json").ok()
+    assert json.loads(verified.out)["accept_key_owed"] is True and "vouch" in verified.err
+    two.run("seal", "test", "boot").ok()
+    assert two.run("keystore", "verify", "-o", "json").json()["accept_key_owed"] is False
 
 
 def test_remove_gates(two):

@@ -144,7 +144,7 @@ class Opened:
         return parse.read_record(accepted.body, key)
 
     def check_accepted(self, record):
-        """Rules 1 to 8 of "Acceptance"."""
+        """Rules 1 to 9 of "Acceptance"."""
         self._check_generation(record)
         self._check_roster(dict(record.roster), record.generation)
         self._check_keys(record)
@@ -184,16 +184,25 @@ class Opened:
 
     def _check_keys(self, record):
         keys = {key.id: key for key in self.keys}
-        for key_id, is_destroyed, commitment in record.keys:
+        for key_id, flags, commitment in record.keys:
             if key_id not in keys:
                 raise Unacceptable("a key vanished")
             key = keys[key_id]
-            if is_destroyed and key.material:
+            if flags & 1 and key.material:
                 raise Unacceptable("a destroyed key is back")
+            if key.material and not self._has_its_past(key, flags):
+                raise Unacceptable("fork: the past of a key is another one")
             found = hmac_sha256(record.accept_key, b"etcdseal/v1/accepted/key", key.id,
                                 bytes([key.suite]), key.material)[:16]
             if key.material and found != commitment:
                 raise Unacceptable("a key changed its material")
+
+    @staticmethod
+    def _has_its_past(key, flags):
+        is_primary, is_compromised, was_promoted = flags & 2, flags & 8, flags & 16
+        return not (was_promoted and not key.promoted_at
+                    or was_promoted and not is_primary and key.state() == "primary"
+                    or is_compromised and not key.compromised_at)
 
     # --- use ------------------------------------------------------------------------------------------
 

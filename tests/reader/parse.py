@@ -292,6 +292,6 @@ def read_record(body, accept_key):
         record.roster[slot_id] = (c.u8(), c.raw(32), c.raw(32))
     count = c.u16()
     need(count <= 1024, "number of keys")
-    record.keys = [(c.raw(16), c.u8() & 1 != 0, c.raw(16)) for _ in range(count)]
+    record.keys = [(c.raw(16), c.u8(), c.raw(16)) for _ in range(count)]
     need(c.is_at_end(), "bytes behind the record")
     return record

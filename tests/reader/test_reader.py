@@ -225,7 +225,7 @@ def test_an_older_file_and_a_fork_are_not_acceptable(store):
     judge(*here)
     judge(*there)
     judge(here[0], past[1])
-    judge(further, past[1])  # two generations later nothing shows
+    judge(further, past[1])  # two generations later hashes show nothing
     for data, accepted, words in [(past[0], here[1], "rolled back"),
                                   (there[0], here[1], "fork of the same generation"),
                                   (further, here[1], "fork: it does not follow")]:
@@ -255,6 +255,21 @@ def test_a_destroyed_key_that_is_back_is_not_acceptable(store):
     key.material, key.destroyed_at = bytes(32), 0
     with pytest.raises(Unacceptable, match="destroyed key is back"):
         opened.check_accepted(record)
+
+
+def test_a_key_that_forgot_its_past_is_not_acceptable(store):
+    first = store.primary()
+    store.rotate()
+    store.run("key", "compromise", first)
+    for spoil in (lambda key: setattr(key, "promoted_at", 0),
+                  lambda key: setattr(key, "retired_at", 0),
+                  lambda key: setattr(key, "compromised_at", 0)):
+        opened = store.open()
+        record = opened.accepted_record(store.accepted.read_bytes())
+        opened.check_accepted(record)
+        spoil(next(key for key in opened.keys if key.text_id() == first))
+        with pytest.raises(Unacceptable, match="fork: the past"):
+            opened.check_accepted(record)
 
 
 def test_an_altered_or_foreign_record_is_not_acceptable(store, tmp_path_factory):

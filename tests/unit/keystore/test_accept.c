@@ -315,93 +315,6 @@ static void a_removed_slot_signs_in_vain(void **state)
     assert_ok(&e, ks_accepted_write(record, &forged, &e));
 }
 
-/* The key that opens the node's record now, as slot `i` finds it. */
-static struct secret *accept_key_now(size_t i)
-{
-    struct kerrinfo e = {0};
-    struct ks_place place = only_slot(i);
-    AUTO_KS ks = NULL;
-    struct secret *key = NULL;
-    assert_ok(&e, ks_open(&place, NULL, &ks, &e));
-    assert_ok(&e, secret_from_bytes(secret_view(ks->accepted->key), &key, &e));
-    return key;
-}
-
-/* The removal reached the keystore, but not the record; or it was made on another node. */
-static void a_cut_off_removal_renews_the_accept_key_later(void **state)
-{
-    (void)state;
-    struct kerrinfo e = {0};
-    struct ks_place boot = only_slot(0);
-    for (int by_daemon = 0; by_daemon < 2; by_daemon++) {
-        AUTO_SECRET before = accept_key_now(0);
-        AUTO_BUF record = test_read_file(f.folder, "keystore.accepted");
-        if (by_daemon != 0) {
-            assert_ok(&e, ks_add_slot(&boot, &f.slots[1], &e));
-            AUTO_BUF with_slot = test_read_file(f.folder, "keystore.accepted");
-            buf_done(&record);
-            record = with_slot;
-            with_slot = (struct buf){0};
-        }
-        assert_ok(&e, ks_remove_slot(&boot, "spare", &e));
-        test_write_file(f.folder, "keystore.accepted", buf_view(&record));
-        if (by_daemon != 0) {
-            AUTO_KS ks = NULL;
-            assert_ok(&e, ks_open(&boot, NULL, &ks, &e));
-            assert_ok(&e, ks_remember(&boot, ks, &e));
-        } else {
-            stage();
-        }
-        AUTO_SECRET after = accept_key_now(0);
-        assert_false(secret_equal(before, after));
-    }
-}
-
-/* Whatever slot is named to open with, those that PATH.unseal lists keep their way in. */
-static void a_removal_leaves_no_listed_slot_out(void **state)
-{
-    (void)state;
-    struct kerrinfo e = {0};
-    struct ks_place boot = only_slot(0);
-    AUTO_SPEC third = {0};
-    struct ks_new_slot slot = ks_fixture_third(&f, &third);
-    assert_ok(&e, ks_add_slot(&f.place, &slot, &e));
-    assert_ok(&e, ks_remove_slot(&boot, "third", &e));
-    struct ks_place spare = only_slot(1);
-    AUTO_KS ks = NULL;
-    assert_ok(&e, ks_open(&spare, NULL, &ks, &e));
-}
-
-static void a_slot_that_was_left_out_is_named_and_mended(void **state)
-{
-    (void)state;
-    struct kerrinfo e = {0};
-    struct ks_place boot = only_slot(0);
-    struct ks_place spare = only_slot(1);
-    AUTO_SPEC third = {0};
-    struct ks_new_slot slot = ks_fixture_third(&f, &third);
-    assert_ok(&e, ks_add_slot(&f.place, &slot, &e));
-    /* spare's key file is elsewhere while third goes. */
-    char *key = test_path(f.top, "spare.key");
-    char *away = test_path(f.top, "away.key");
-    assert_int_equal(rename(key, away), 0);
-    assert_ok(&e, ks_remove_slot(&f.place, "third", &e));
-    assert_int_equal(rename(away, key), 0);
-    {
-        AUTO_KS ks = NULL;
-        assert_ok(&e, ks_open(&boot, NULL, &ks, &e));
-        assert_true(ks_accepts_slot(ks, ks_model_slot_named(ks_model(ks), "boot")));
-        assert_false(ks_accepts_slot(ks, ks_model_slot_named(ks_model(ks), "spare")));
-    }
-    struct ks *none = NULL;
-    assert_refused(&e, KERR_UNTRUSTED, "etcdseal seal test", ks_open(&spare, NULL, &none, &e));
-    assert_ok(&e, ks_test_slot(&f.place, "spare", &e));
-    AUTO_KS ks = NULL;
-    assert_ok(&e, ks_open(&spare, NULL, &ks, &e));
-    free(key);
-    free(away);
-}
-
 /* Writes the next generation with our own secrets, as a buggy or hostile accepted writer would. */
 static void write_as_member(void (*edit)(struct ks_model *m))
 {
@@ -455,6 +368,63 @@ static void keys_neither_vanish_nor_change(void **state)
     assert_ok(&e, try_open(NULL, &e));
 }
 
+/* A node that did not see what another one did goes on from the generation before, for long enough
+ * that no hash shows it. */
+static void a_fork_some_generations_on_brings_no_key_id_back(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    uint8_t id[KS_ID_BYTES];
+    struct ks_command_args args = {.now_s = 50};
+    assert_ok(&e, ks_stage_key(&f.place, SUITE_XAES_256_GCM, id, &e));
+    AUTO_BUF before = test_read_file(f.folder, "keystore");
+    AUTO_BUF before_record = test_read_file(f.folder, "keystore.accepted");
+    assert_ok(&e, ks_run_command(&f.place, KS_PROMOTE, id, &args, NULL, &e));
+    AUTO_BUF record = test_read_file(f.folder, "keystore.accepted");
+    AUTO_KS served = ks_fixture_open(&f);
+    test_write_file(f.folder, "keystore", buf_view(&before));
+    test_write_file(f.folder, "keystore.accepted", buf_view(&before_record));
+    for (int i = 0; i < 3; i++) {
+        assert_ok(&e, ks_test_slot(&f.place, "boot", &e));
+    }
+    test_write_file(f.folder, "keystore.accepted", buf_view(&record));
+    assert_refused(&e, KERR_UNTRUSTED, "fork: key",
+                   try_open(NULL, &e));
+    assert_refused(&e, KERR_UNTRUSTED, "fork: key",
+                   try_open(served, &e));
+}
+
+static void make_first_primary_again(struct ks_model *m)
+{
+    struct ks_key *first = ks_model_key(m, f.first_key);
+    for (size_t i = 0; i < m->key_count; i++) {
+        m->keys[i].retired_at_s = &m->keys[i] == first ? 0 : 60;
+    }
+}
+
+static void forget_compromise(struct ks_model *m)
+{
+    ks_model_key(m, f.first_key)->compromised_at_s = 0;
+}
+
+static void the_past_of_a_key_stays(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    uint8_t id[KS_ID_BYTES];
+    struct ks_command_args args = {.now_s = 50};
+    assert_ok(&e, ks_stage_key(&f.place, SUITE_XAES_256_GCM, id, &e));
+    assert_ok(&e, ks_run_command(&f.place, KS_PROMOTE, id, &args, NULL, &e));
+    assert_ok(&e, ks_run_command(&f.place, KS_COMPROMISE, f.first_key, &args, NULL, &e));
+    AUTO_BUF good = test_read_file(f.folder, "keystore");
+    write_as_member(make_first_primary_again);
+    assert_refused(&e, KERR_UNTRUSTED, "was retired on this node, and is primary",
+                   try_open(NULL, &e));
+    test_write_file(f.folder, "keystore", buf_view(&good));
+    write_as_member(forget_compromise);
+    assert_refused(&e, KERR_UNTRUSTED, "was marked compromised on this node", try_open(NULL, &e));
+}
+
 static void another_clusters_keystore(void **state)
 {
     (void)state;
@@ -491,12 +461,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(whichever_slot_opens_finds_the_newest_record, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_removed_slot_signs_in_vain, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_cut_off_removal_renews_the_accept_key_later, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(a_removal_leaves_no_listed_slot_out, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_slot_that_was_left_out_is_named_and_mended, setup,
-                                        teardown),
         cmocka_unit_test_setup_teardown(keys_neither_vanish_nor_change, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_fork_some_generations_on_brings_no_key_id_back, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_past_of_a_key_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(another_clusters_keystore, setup, teardown),
     };
     return cmocka_run_group_tests_name("keystore.accept", tests, NULL, NULL);
