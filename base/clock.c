@@ -16,11 +16,6 @@ uint64_t clock_wall_s(void)
     return read_ns(CLOCK_REALTIME) / 1000000000U;
 }
 
-uint64_t clock_wall_ms(void)
-{
-    return read_ns(CLOCK_REALTIME) / 1000000U;
-}
-
 uint64_t clock_mono_ns(void)
 {
     return read_ns(CLOCK_MONOTONIC);

@@ -11,7 +11,6 @@
 #include "base/kerr.h"
 
 uint64_t clock_wall_s(void); /* seconds since 1970-01-01 UTC */
-uint64_t clock_wall_ms(void);
 uint64_t clock_mono_ns(void);
 uint64_t clock_mono_ms(void);
 

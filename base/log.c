@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
+#include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +36,10 @@ static const struct level_row levels[] = {
 static atomic_int log_threshold = LOG_LEVEL_INFO;
 static atomic_int log_form = LOG_FORMAT_TEXT;
 static atomic_bool is_journal;
+
+/* One line at a time, so that the room that was found is still there when it is written. */
+static pthread_mutex_t output = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t lost; /* lines that nobody took; guarded by `output` */
 
 void log_start(enum log_level threshold, enum log_format format)
 {
@@ -103,26 +109,50 @@ static enum kerr put_head(struct buf *line, enum log_level level, const char *ev
     return buf_printf(line, NULL, "%s %s %s", now, levels[level].name, event);
 }
 
-void log_event_at(enum log_level level, const char *event, const struct log_kv *values)
+/* False: there is no line of it. */
+static bool make_line(enum log_level level, const char *event, const struct log_kv *values,
+                      struct buf *ret)
 {
-    if (!log_enabled(level)) {
-        return;
-    }
     bool is_json = atomic_load(&log_form) == LOG_FORMAT_JSON;
-    AUTO_BUF line;
-    buf_init(&line, LOG_LINE_MAX - TAIL_MAX);
-    if (put_head(&line, level, event, is_json) != KERR_OK) {
-        return;
+    buf_init(ret, LOG_LINE_MAX - TAIL_MAX);
+    if (put_head(ret, level, event, is_json) != KERR_OK) {
+        return false;
     }
     bool is_cut = false;
     for (const struct log_kv *kv = values; kv->key != NULL && !is_cut; kv++) {
-        is_cut = put_value(&line, kv, is_json) != KERR_OK;
+        is_cut = put_value(ret, kv, is_json) != KERR_OK;
     }
-    line.max = LOG_LINE_MAX;
-    if (buf_put_text(&line, tails[is_json][is_cut], NULL) != KERR_OK) {
+    ret->max = LOG_LINE_MAX;
+    return buf_put_text(ret, tails[is_json][is_cut], NULL) == KERR_OK;
+}
+
+/* A reader that stalls, a full or a closed standard error must not stop the service. The kernel
+ * says that there is room for at least a page (pipe) or half the buffer (socket): more than a line.
+ * O_NONBLOCK would do it for everybody who shares the descriptor. */
+static bool has_room(void)
+{
+    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0;
+}
+
+static bool put_line(struct bytes line)
+{
+    return has_room() && write(STDERR_FILENO, line.ptr, line.len) == (ssize_t)line.len;
+}
+
+void log_event_at(enum log_level level, const char *event, const struct log_kv *values)
+{
+    AUTO_BUF line = {0};
+    AUTO_BUF note = {0};
+    if (!log_enabled(level) || !make_line(level, event, values, &line)) {
         return;
     }
-    /* A full or closed standard error must not stop the service. */
-    ssize_t n = write(STDERR_FILENO, line.ptr, line.len);
-    (void)n;
+    (void)pthread_mutex_lock(&output);
+    struct log_kv count[] = {log_u64("lines", lost), {NULL, NULL, 0}};
+    if (lost > 0 && make_line(LOG_LEVEL_WARN, "log-lost", count, &note) &&
+        put_line(buf_view(&note))) {
+        lost = 0;
+    }
+    lost += lost > 0 || !put_line(buf_view(&line));
+    (void)pthread_mutex_unlock(&output);
 }

@@ -7,7 +7,9 @@
  * list stands in docs/log-events.md. The text form begins with a time unless standard error is the
  * journal (JOURNAL_STREAM is set), which stamps lines itself; there it begins with the syslog
  * priority "<N>". A line is one write of at most LOG_LINE_MAX bytes; from the first value that does
- * not fit on, values are left out and cut=1 stands at its end. Thread-safe after log_start.
+ * not fit on, values are left out and cut=1 stands at its end. A line for which standard error has
+ * no room at the moment is dropped rather than waited for; when there is room again a line
+ * "log-lost" says how many were. Thread-safe after log_start.
  */
 #ifndef ETCDSEAL_BASE_LOG_H
 #define ETCDSEAL_BASE_LOG_H

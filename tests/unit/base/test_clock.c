@@ -11,7 +11,6 @@ static void test_clocks(void **state)
     (void)state;
     uint64_t now = (uint64_t)time(NULL);
     assert_in_range(clock_wall_s(), now - 1, now + 5);
-    assert_in_range(clock_wall_ms() / 1000, now - 1, now + 5);
     uint64_t before = clock_mono_ns();
     assert_true(clock_mono_ns() >= before);
     assert_in_range(clock_mono_ms(), before / 1000000, before / 1000000 + 5000);

@@ -177,14 +177,55 @@ static void test_json_dots_keep_escapes_whole(void **state)
     assert_non_null(strstr(release(), "\\x0a...\"\n"));
 }
 
+/* Whoever reads the log has stopped: nobody waits for him, and he is told what he missed. */
+static void test_a_reader_that_stalls(void **state)
+{
+    (void)state;
+    int ends[2];
+    static char read_back[1 << 20];
+    log_start(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    assert_int_equal(pipe(ends), 0);
+    saved_stderr = dup(STDERR_FILENO);
+    assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+    (void)alarm(20); /* a blocked write would never end */
+    for (uint64_t i = 0; i < 3000; i++) {
+        log_event(LOG_LEVEL_INFO, "stalled", log_u64("n", i));
+    }
+    ssize_t early = read(ends[0], read_back, sizeof read_back);
+    log_event(LOG_LEVEL_INFO, "again");
+    ssize_t late = read(ends[0], line, sizeof line - 1);
+    (void)alarm(0);
+    assert_true(dup2(saved_stderr, STDERR_FILENO) >= 0);
+    (void)close(saved_stderr);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    assert_true(early > 0 && early < (ssize_t)sizeof read_back && late > 0);
+    uint64_t arrived = 0;
+    for (ssize_t i = 0; i < early; i++) {
+        arrived += read_back[i] == '\n';
+    }
+    assert_true(arrived > 100 && arrived < 3000);
+    line[late] = 0;
+    char want[64];
+    (void)snprintf(want, sizeof want, "warn log-lost lines=%llu\n",
+                   (unsigned long long)(3000 - arrived));
+    assert_non_null(strstr(line, want));
+    assert_non_null(strstr(line, "info again\n"));
+}
+
 int main(void)
 {
     (void)unsetenv("JOURNAL_STREAM");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text_form),  cmocka_unit_test(test_text_escapes),
-        cmocka_unit_test(test_json_form),  cmocka_unit_test(test_journal_form),
-        cmocka_unit_test(test_thresholds), cmocka_unit_test(test_cause),
-        cmocka_unit_test(test_long_lines), cmocka_unit_test(test_json_dots_keep_escapes_whole),
+        cmocka_unit_test(test_text_form),
+        cmocka_unit_test(test_text_escapes),
+        cmocka_unit_test(test_json_form),
+        cmocka_unit_test(test_journal_form),
+        cmocka_unit_test(test_thresholds),
+        cmocka_unit_test(test_cause),
+        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_json_dots_keep_escapes_whole),
+        cmocka_unit_test(test_a_reader_that_stalls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
