@@ -244,6 +244,30 @@ static enum kerr conn_start(struct acceptor *a, int *fd, const struct peer *peer
     return KERR_OK;
 }
 
+static size_t count_of_row(const struct acceptor *a, size_t row)
+{
+    size_t count = 0;
+    for (const struct conn *c = a->conns; c != NULL; c = c->next) {
+        size_t its_row = 0;
+        count += peers_class(a->rows, a->row_count, &c->peer, &its_row) && its_row == row;
+    }
+    return count;
+}
+
+/* What one row may hold at most: the others are left a share of half of all connections, so that
+ * no peer can keep kube-apiserver out by holding more than it needs. */
+static size_t most_of_row(const struct acceptor *a)
+{
+    size_t max = a->config.connections_max;
+    return max - (a->row_count - 1) * (max / (2 * a->row_count));
+}
+
+static bool is_full(const struct acceptor *a, size_t row)
+{
+    return a->counts.waiting + a->counts.open >= a->config.connections_max ||
+           count_of_row(a, row) >= most_of_row(a);
+}
+
 static void admit(struct acceptor *a, int *fd)
 {
     struct kerrinfo e = {0};
@@ -254,7 +278,7 @@ static void admit(struct acceptor *a, int *fd)
         metrics_refused(a->config.metrics, METRICS_REFUSED_ERROR);
     } else if (!peers_class(a->rows, a->row_count, &peer, &class_index)) {
         note_refusal(a, METRICS_REFUSED_PEER, &peer);
-    } else if (a->counts.waiting + a->counts.open >= a->config.connections_max) {
+    } else if (is_full(a, class_index)) {
         note_refusal(a, METRICS_REFUSED_FULL, &peer);
     } else if (conn_start(a, fd, &peer, &e) != KERR_OK) {
         note_cause(a, "connection-failed", &e);

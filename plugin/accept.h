@@ -6,7 +6,8 @@
  * begins (RFC 9113, 3.4) lie in the socket, looking without taking them → hand over. A peer without
  * a row is closed before one of its bytes is looked at, and nothing that is not HTTP/2 ever reaches
  * the gRPC library. A handed-over connection is watched through a duplicate descriptor until either
- * side ends it, so that connections can be counted, capped and named in the log.
+ * side ends it, so that connections can be counted, capped and named in the log. Where there are
+ * several rows none can hold so many that the others are shut out.
  *
  * One thread (that of the loop) uses it, but for acceptor_peer and acceptor_counts, which any
  * thread may call.

@@ -319,6 +319,26 @@ static void test_the_cap(void **state)
     }
 }
 
+/* A peer that may do little must not keep the one out that needs us. */
+static void test_a_row_leaves_a_share_to_the_others(void **state)
+{
+    (void)state;
+    struct config_peer rows[] = {me, me};
+    rows[1].id = geteuid() + 1;
+    start(rows, 2);
+    int fds[4];
+    for (size_t i = 0; i < 4; i++) {
+        fds[i] = connect_now();
+    }
+    turn_for(20);
+    assert_counts(3, 0);
+    assert_true(is_closed(fds[3]));
+    assert_int_equal(refused("full"), 1);
+    for (size_t i = 0; i < 4; i++) {
+        (void)close(fds[i]);
+    }
+}
+
 static void test_open_connections_count_against_the_cap(void **state)
 {
     (void)state;
@@ -458,6 +478,7 @@ int main(void)
         TEST(test_silent_peers_are_closed_in_time),
         TEST(test_a_probe_that_leaves_is_no_event),
         TEST(test_the_cap),
+        TEST(test_a_row_leaves_a_share_to_the_others),
         TEST(test_open_connections_count_against_the_cap),
         TEST(test_rows_that_change_while_a_peer_waits),
         TEST(test_a_server_that_does_not_take_it),
