@@ -32,11 +32,6 @@ elseif(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWith
     target_compile_options(etcdseal_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif()
 
-# The fuzzer steers by what it covers, so all our code must count, not only the target's file.
-if(ETCDSEAL_FUZZ)
-    target_compile_options(etcdseal_flags INTERFACE -fsanitize=fuzzer-no-link)
-endif()
-
 # Warnings are for our code only; generated code links etcdseal_flags alone.
 add_library(etcdseal_warnings INTERFACE)
 target_compile_options(etcdseal_warnings INTERFACE

@@ -15,18 +15,6 @@
 #include "kms/arena.h"
 #include "proto/kms/v2/api.pb-c.h"
 
-const char *const kms_method_paths[KMS_METHOD_COUNT] = {
-    [KMS_STATUS] = "/v2.KeyManagementService/Status",
-    [KMS_ENCRYPT] = "/v2.KeyManagementService/Encrypt",
-    [KMS_DECRYPT] = "/v2.KeyManagementService/Decrypt",
-};
-
-const char *const kms_method_names[KMS_METHOD_COUNT] = {
-    [KMS_STATUS] = "Status",
-    [KMS_ENCRYPT] = "Encrypt",
-    [KMS_DECRYPT] = "Decrypt",
-};
-
 static void arena_free_at(struct arena **a)
 {
     arena_free(*a);

@@ -31,8 +31,6 @@
 #define KMS_ANNOTATIONS_MAX       8
 
 enum kms_method { KMS_STATUS, KMS_ENCRYPT, KMS_DECRYPT, KMS_METHOD_COUNT };
-extern const char *const kms_method_paths[KMS_METHOD_COUNT]; /* "/v2.KeyManagementService/Status" */
-extern const char *const kms_method_names[KMS_METHOD_COUNT]; /* "Status" */
 
 struct kms_annotation {
     struct bytes name;

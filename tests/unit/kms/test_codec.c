@@ -39,19 +39,6 @@ void *__wrap_realloc(void *ptr, size_t size)
 
 static struct kerrinfo e;
 
-static void the_paths_are_those_of_the_contract(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < KMS_METHOD_COUNT; i++) {
-        char path[100];
-        (void)snprintf(path, sizeof path, "/v2.KeyManagementService/%s", kms_method_names[i]);
-        assert_string_equal(kms_method_paths[i], path);
-    }
-    assert_string_equal(kms_method_names[KMS_STATUS], "Status");
-    assert_string_equal(kms_method_names[KMS_ENCRYPT], "Encrypt");
-    assert_string_equal(kms_method_names[KMS_DECRYPT], "Decrypt");
-}
-
 static void status_requests(void **state)
 {
     (void)state;
@@ -455,7 +442,6 @@ static void each_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_paths_are_those_of_the_contract),
         cmocka_unit_test(status_requests),
         cmocka_unit_test(an_encrypt_request_is_read),
         cmocka_unit_test(an_empty_plaintext_is_no_secret),
