@@ -132,6 +132,15 @@ static enum kerr obtain(const struct place *place, const struct seal_env *env, s
     return k;
 }
 
+/* systemd looks there, but Debian 12's does not make it. */
+static enum kerr make_store_folder(const struct place *place, struct kerrinfo *e)
+{
+    AUTO_DIR dir = FILE_DIR_NONE;
+    size_t len = strlen(store_folder);
+    bool is_below = strncmp(place->path, store_folder, len) == 0 && place->path[len] == '/';
+    return is_below ? file_dir_make(store_folder, &dir, e) : KERR_OK;
+}
+
 static enum kerr make(const struct place *place, const struct seal_env *env, struct kerrinfo *e)
 {
     if (!env->may_run_tools) {
@@ -148,6 +157,9 @@ static enum kerr make(const struct place *place, const struct seal_env *env, str
     }
     if (k == KERR_OK && encrypted == NULL) {
         k = kerr_set(e, KERR_IO, "systemd-creds printed nothing");
+    }
+    if (k == KERR_OK) {
+        k = make_store_folder(place, e);
     }
     /* The service manager reads it as root, so it stays root's. */
     return k == KERR_OK ? file_create(place->path, secret_view(encrypted), 0, 0, e) : k;
