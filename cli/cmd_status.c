@@ -92,6 +92,7 @@ static enum kerr print_page(const struct daemon_view *v, struct buf *to, struct 
     k = k == KERR_OK ? put_line(to, "version", v->version, e) : k;
     k = k == KERR_OK ? put_keystore(to, v, e) : k;
     k = k == KERR_OK ? put_reload(to, v, e) : k;
+    k = k == KERR_OK ? put_line(to, "WARNING", v->warning, e) : k;
     return k == KERR_OK && json_count(v->keys) > 0 ? put_keys(to, v, e) : k;
 }
 
@@ -138,9 +139,10 @@ static enum kerr ask_once(const struct setup *s, struct kerrinfo *e)
 
 static void summarise(const struct daemon_view *v, char to[static SUMMARY_BYTES])
 {
-    (void)snprintf(to, SUMMARY_BYTES, "%s %.64s %llu %.64s %llu %d %.500s", state_word(v),
+    (void)snprintf(to, SUMMARY_BYTES, "%s %.64s %llu %.64s %llu %d %.300s %.300s", state_word(v),
                    v->store_id, (unsigned long long)v->generation, v->current_key_id,
-                   (unsigned long long)v->started_at_s, v->is_reload_ok, v->reload_message);
+                   (unsigned long long)v->started_at_s, v->is_reload_ok, v->reload_message,
+                   v->warning);
 }
 
 /* One line, for a person who watches a change of keys. */

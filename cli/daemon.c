@@ -70,6 +70,7 @@ static bool read_view(const struct json_value *root, struct daemon_view *v)
            to_text(json_member(p, "current_key_id"), &v->current_key_id) &&
            to_text(json_member(p, "current_key_id_hash"), &v->current_key_id_hash) &&
            to_text(json_member(p, "opened_by"), &v->opened_by) &&
+           to_text(json_member(p, "warning"), &v->warning) &&
            json_as_bool(json_member(reload, "ok"), &v->is_reload_ok) &&
            to_time(json_member(reload, "at"), &v->reload_at_s) &&
            to_text(json_member(reload, "message"), &v->reload_message) && check_lists(v);

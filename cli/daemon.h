@@ -11,7 +11,7 @@
 #include "json/json_read.h"
 
 #define DAEMON_TIMEOUT_MS 3000
-#define DAEMON_ANSWER_MAX ((size_t)256 * 1024) /* four times what the daemon writes at most */
+#define DAEMON_ANSWER_MAX ((size_t)768 * 1024) /* four times what the daemon writes at most */
 
 /* Texts point into `doc`; "" stands for null. */
 struct daemon_view {
@@ -26,6 +26,7 @@ struct daemon_view {
     const char *current_key_id;
     const char *current_key_id_hash;
     const char *opened_by;
+    const char *warning; /* needs a person although keys are served */
     const struct json_value *keys;
     bool is_reload_ok;
     uint64_t reload_at_s;

@@ -235,7 +235,7 @@ static const struct opt_row rows[] = {
     {.name = "passphrase-cost",
      .value = "COST",
      .help = "work of Argon2id for a new passphrase; min is 64 MiB, default 256 MiB and three "
-             "passes, max 4 GiB and ten",
+             "passes, max 1 GiB and ten",
      .type = OPT_CHOICE,
      .choices = "min|default|max",
      .preset = "default",

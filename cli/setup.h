@@ -20,7 +20,7 @@ struct setup {
     struct prompt prompt;
     struct seal_spec specs[KS_SLOTS_MAX];  /* of --unseal; none: the daemon's, or PATH.unseal */
     struct seal_spec daemon[KS_SLOTS_MAX]; /* of the configuration, which speaks of its keystore */
-    struct ks_place place;                /* refers to this struct: it must not move */
+    struct ks_place place;                 /* refers to this struct: it must not move */
     char status_socket[SETUP_PATH_MAX];
 };
 

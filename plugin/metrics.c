@@ -38,7 +38,8 @@ static const char *const result_names[RELOAD_RESULT_COUNT] = {
 static const char *const state_names[] = {
     "staged", "primary", "retired", "disabled", "destroy-scheduled", "destroyed", "other",
 };
-#define STATE_COUNT ARRAY_LEN(state_names)
+#define STATE_COUNT     ARRAY_LEN(state_names)
+#define STATE_DESTROYED 5 /* its row above */
 
 /* Upper ends in µs: a local wrap takes about 50 µs, a healthy remote one 5 to 50 ms, and
  * kube-apiserver gives up after 3 s. */
@@ -74,11 +75,6 @@ const char *metrics_refusal_name(enum metrics_refusal r)
 const char *reload_reason_name(enum reload_reason r)
 {
     return reason_names[r];
-}
-
-const char *reload_result_name(enum reload_result r)
-{
-    return result_names[r];
 }
 
 enum kerr metrics_new(struct metrics **ret, struct kerrinfo *e)
@@ -132,7 +128,22 @@ static bool is_row_of(const struct key_row *row, struct bytes key_id)
     return key_id.len > 0 && bytes_equal_text(key_id, row->id);
 }
 
-/* The key's row; else a free one or that of the key that was not used for longest, emptied. */
+/* Whether the key may still be needed: what is destroyed only refuses. */
+static bool is_live(const struct key_row *row)
+{
+    uint64_t uses = 0;
+    for (size_t s = 0; s < STATE_COUNT; s++) {
+        uses += s == STATE_DESTROYED ? 0 : row->by_state[s];
+    }
+    return uses > 0;
+}
+
+static bool gives_way_before(const struct key_row *a, const struct key_row *b)
+{
+    return is_live(a) == is_live(b) ? a->last_s < b->last_s : is_live(b);
+}
+
+/* The key's row; else a free one or that of the key that is needed least, emptied. */
 static struct key_row *row_for(struct metrics *m, struct bytes key_id)
 {
     struct key_row *oldest = &m->keys[0];
@@ -140,7 +151,7 @@ static struct key_row *row_for(struct metrics *m, struct bytes key_id)
         if (is_row_of(&m->keys[i], key_id)) {
             return &m->keys[i];
         }
-        if (m->keys[i].last_s < oldest->last_s) {
+        if (gives_way_before(&m->keys[i], oldest)) {
             oldest = &m->keys[i];
         }
     }
@@ -281,6 +292,13 @@ static void put_decrypts(struct out *o, const struct metrics *m)
     }
 }
 
+static void put_warning(struct out *o, const struct metrics_view *v)
+{
+    put_head(o, "etcdseal_keystore_warning", "gauge",
+             "1 if keys are served but the keystore needs a person; the status page says why.");
+    PUT(o, "etcdseal_keystore_warning %d\n", *v->provider->warning != 0);
+}
+
 static void put_reloads(struct out *o, const struct metrics *m, const struct metrics_view *v)
 {
     put_head(o, "etcdseal_reloads_total", "counter",
@@ -376,6 +394,7 @@ enum kerr metrics_text(struct metrics *m, const struct metrics_view *v, struct b
     put_durations(&o, m);
     put_decrypts(&o, m);
     put_reloads(&o, m, v);
+    put_warning(&o, v);
     put_connections(&o, m, v);
     (void)pthread_mutex_unlock(&m->lock);
     put_keystore(&o, v);

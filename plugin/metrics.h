@@ -3,8 +3,9 @@
  * What the daemon counts, and its text form for Prometheus (exposition format 0.0.4).
  *
  * Every label comes from a closed list or is a key id of the keystore, hashed as kube-apiserver
- * hashes it; at most METRICS_KEYS_MAX of those, the least recently used gives way. So no client can
- * make the text grow. Counting and rendering may be called from any thread.
+ * hashes it; at most METRICS_KEYS_MAX of those. Destroyed keys give way first, then the least
+ * recently used: so no client can make the text grow, nor make the use of a live key forgotten.
+ * Counting and rendering may be called from any thread.
  */
 #ifndef ETCDSEAL_PLUGIN_METRICS_H
 #define ETCDSEAL_PLUGIN_METRICS_H
@@ -17,12 +18,12 @@
 /* Keys whose use is counted; a keystore shows as many. */
 #define METRICS_KEYS_MAX PROVIDER_INFO_KEYS
 /* Bytes of the longest text: the fixed part is under 16 KiB, a key has at most 1 KiB. */
-#define METRICS_TEXT_MAX ((size_t)128 * 1024)
+#define METRICS_TEXT_MAX ((size_t)320 * 1024)
 
 /* Why a connection was closed before it reached the rpc server. */
 enum metrics_refusal {
     METRICS_REFUSED_PEER,    /* no row of `peers` fits */
-    METRICS_REFUSED_FULL,    /* socket.connections_max */
+    METRICS_REFUSED_FULL,    /* socket.connections_max, or the row's part of it */
     METRICS_REFUSED_GARBAGE, /* does not begin as HTTP/2 does */
     METRICS_REFUSED_SILENT,  /* sent too little in time */
     METRICS_REFUSED_ERROR,   /* the system or gRPC would not take it */
@@ -43,7 +44,6 @@ enum reload_reason {
 const char *reload_reason_name(enum reload_reason r);
 
 enum reload_result { RELOAD_UNCHANGED, RELOAD_CHANGED, RELOAD_FAILED, RELOAD_RESULT_COUNT };
-const char *reload_result_name(enum reload_result r);
 
 struct metrics;
 

@@ -30,6 +30,7 @@ static void fill_status(struct daemon *d, struct status_view *v)
     struct acceptor_counts counts = acceptor_counts(d->acceptor);
     *v = (struct status_view){
         .config = d->config,
+        .first = d->first,
         .version_wire = d->first->version == CONFIG_VERSION_V2 ? "v2" : "v2beta1",
         .socket_path = d->first->socket_path,
         .status_path = d->web_unix == NULL ? NULL : d->status_path,

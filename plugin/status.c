@@ -85,7 +85,7 @@ static void put_socket(struct json_writer *w, const struct status_view *v)
     json_put_object(w, "connections");
     json_put_u64(w, "open", v->connections_open);
     json_put_u64(w, "waiting", v->connections_waiting);
-    json_put_u64(w, "max", v->config->socket_connections_max);
+    json_put_u64(w, "max", v->first->socket_connections_max);
     json_put_close(w);
     json_put_u64(w, "calls_in_flight", v->calls_in_flight);
 }
@@ -122,7 +122,7 @@ static void put_memory(struct json_writer *w, const struct status_view *v)
 {
     json_put_object(w, "memory_lock");
     json_put_text(w, "policy",
-                  v->config->memory_lock == SECRET_LOCK_STRICT ? "strict" : "best-effort");
+                  v->first->memory_lock == SECRET_LOCK_STRICT ? "strict" : "best-effort");
     json_put_u64(w, "unlocked_secrets", v->unlocked_secrets);
     json_put_close(w);
 }

@@ -15,7 +15,7 @@
 /* A loop that has not turned for so long hangs. */
 #define STATUS_LOOP_MAX_MS 5000
 /* Bytes of the JSON text: under 8 KiB and 256 bytes for each key. */
-#define STATUS_TEXT_MAX ((size_t)64 * 1024)
+#define STATUS_TEXT_MAX ((size_t)192 * 1024)
 
 /* How the last look at the keystore or the configuration ended. */
 struct status_reload {
@@ -27,6 +27,7 @@ struct status_reload {
 
 struct status_view {
     const struct config *config; /* the one in force */
+    const struct config *first;  /* of the start: what only a restart changes */
     const char *version_wire;    /* "v2" */
     const char *socket_path;
     const char *status_path; /* NULL: there is none */

@@ -19,6 +19,8 @@
 #include "provider/envelope.h"
 #include "provider/provider_ops.h"
 
+_Static_assert(KS_LIVE_KEYS_MAX <= PROVIDER_INFO_KEYS, "every key that is not destroyed is shown");
+
 struct local {
     pthread_mutex_t lock; /* guards ring, state and loaded_at_s */
     bool has_lock;
@@ -227,11 +229,14 @@ static void local_info(void *ctx, struct provider_info *ret)
     ret->generation = keyring_generation(ring);
     (void)snprintf(ret->current_key_id, sizeof ret->current_key_id, "%s",
                    keyring_primary(ring)->id);
-    for (size_t i = 0; i < keyring_count(ring) && i < PROVIDER_INFO_KEYS; i++) {
+    for (size_t i = 0; i < keyring_count(ring); i++) {
         const struct keyring_key *key = keyring_at(ring, i);
-        (void)snprintf(ret->keys[i].id, sizeof ret->keys[i].id, "%s", key->id);
-        ret->keys[i].state = ks_state_name(key->state);
-        ret->key_count = i + 1;
+        if (key->state == KS_DESTROYED || ret->key_count == PROVIDER_INFO_KEYS) {
+            continue;
+        }
+        struct provider_key *to = &ret->keys[ret->key_count++];
+        (void)snprintf(to->id, sizeof to->id, "%s", key->id);
+        to->state = ks_state_name(key->state);
     }
 }
 

@@ -60,8 +60,8 @@ struct provider_key {
     const char *state; /* "primary", "retired", …: static */
 };
 
-/* Keys shown in a description; more exist only as a count. */
-#define PROVIDER_INFO_KEYS 64
+/* Keys in a description: as many as a keystore may hold live (KS_LIVE_KEYS_MAX). */
+#define PROVIDER_INFO_KEYS 256
 
 /* What status, metrics and readiness tell. Plain values, a copy. */
 struct provider_info {
@@ -72,7 +72,7 @@ struct provider_info {
     uint64_t generation;  /* of the snapshot; 0 while none */
     uint64_t loaded_at_s; /* wall time of the snapshot */
     char current_key_id[64];
-    struct provider_key keys[PROVIDER_INFO_KEYS];
+    struct provider_key keys[PROVIDER_INFO_KEYS]; /* all but destroyed ones */
     size_t key_count;
     size_t slots_opened;             /* slots whose secret is in memory */
     char opened_by[64];              /* slot name and kind that unsealed: "boot (credential)" */

@@ -37,7 +37,8 @@ class FakeDaemon:
                 "name": "local", "store_id": listing["store_id"],
                 "generation": listing["generation"], "loaded_at": utc(time.time()),
                 "current_key_id": primary[0], "current_key_id_hash": "sha256:" + "0" * 64,
-                "opened_by": "boot (file)", "slots_opened": 1, "key_count": len(listing["keys"]),
+                "opened_by": "boot (file)", "warning": None, "slots_opened": 1,
+                "key_count": len(listing["keys"]),
                 "keys": [{"id": key["id"], "id_hash": "sha256:" + "0" * 64, "state": key["state"],
                           "decrypts": 0, "last_decrypt_at": None} for key in listing["keys"]],
             },
@@ -60,7 +61,7 @@ class FakeDaemon:
         self.answer |= {"ready": False, "sealed": True, "needs_a_person": person}
         self.answer["provider"] |= {"store_id": None, "generation": 0, "loaded_at": None,
                                     "current_key_id": None, "current_key_id_hash": None,
-                                    "opened_by": None, "keys": []}
+                                    "opened_by": None, "warning": None, "keys": []}
         self.answer["last_reload"] |= {"ok": False, "code": "SEALED", "message": message}
 
     def __enter__(self):

@@ -34,10 +34,10 @@ def test_table_row_of_each_key(daemon, store):
 
 
 def test_more_than_the_daemon_lists(daemon, store):
-    """64 keys are listed; the answer is longer than any that we make."""
+    """256 keys are listed; the answer is longer than any that we make."""
     row = daemon.answer["provider"]["keys"][0]
-    daemon.answer["provider"]["keys"] = [dict(row, id=f"es1-{n:026}") for n in range(64)]
-    assert len(store.run("status").ok().out.splitlines()) > 64
+    daemon.answer["provider"]["keys"] = [dict(row, id=f"es1-{n:026}") for n in range(256)]
+    assert len(store.run("status").ok().out.splitlines()) > 256
 
 
 @pytest.mark.parametrize("person, word", [(True, "a person must act"), (False, "still being tried")])
@@ -55,6 +55,12 @@ def test_failed_reload(daemon, store):
     ran = store.unchanged("status")
     assert ran.code == 1 and "serving" in ran.out and "FAILED: damaged" in ran.out
     assert "last reload failed: damaged" in ran.err
+
+
+def test_warning(daemon, store):
+    daemon.answer["provider"]["warning"] = "could not be written down"
+    ran = store.unchanged("status").ok()
+    assert "WARNING" in ran.out and "could not be written down" in ran.out
 
 
 def test_no_reload_yet(daemon, store):
@@ -109,7 +115,7 @@ def test_nonsense(daemon, store, raw):
 @pytest.mark.parametrize("path", [
     ["version"], ["started_at"], ["ready"], ["needs_a_person"], ["provider"],
     ["provider", "store_id"], ["provider", "generation"], ["provider", "loaded_at"],
-    ["provider", "current_key_id"], ["provider", "opened_by"], ["provider", "keys"],
+    ["provider", "current_key_id"], ["provider", "opened_by"], ["provider", "warning"], ["provider", "keys"],
     ["last_reload"], ["last_reload", "ok"], ["last_reload", "at"], ["restart_needed"],
 ], ids=".".join)
 def test_each_field_is_checked(daemon, store, path):

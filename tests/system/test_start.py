@@ -324,10 +324,15 @@ def test_broken_config_leaves_the_old_state_serving(daemon, kms, text, words):
 def test_changes_that_need_a_restart_say_so(daemon, kms):
     daemon.config["socket"]["mode"] = "0660"
     daemon.config["kms_version"] = "v2beta1"
+    daemon.config["memory_lock"] = "best-effort"
+    daemon.config["socket"]["connections_max"] = 7
     daemon.write_config()
     daemon.reload()
     wait_until("the metric tells", lambda: daemon.metrics()["etcdseal_restart_needed"] == 1)
-    assert set(daemon.status()["restart_needed"]) == {"socket.mode", "kms_version"}
+    assert set(daemon.status()["restart_needed"]) == {
+        "socket.mode", "kms_version", "memory_lock", "socket.connections_max"}
+    assert daemon.status()["memory_lock"]["policy"] == "strict", "what is in force is told"
+    assert daemon.status()["connections"]["max"] == 64
     assert kms.status().version == "v2", "constant for the life of the process"
 
 

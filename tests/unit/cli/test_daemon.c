@@ -14,7 +14,8 @@ static struct kerrinfo e;
     "{\"id\":\"k2\",\"state\":\"primary\",\"decrypts\":0,\"last_decrypt_at\":null}]"
 #define PROVIDER                                                                                   \
     "\"provider\":{\"store_id\":\"s\",\"generation\":7,\"loaded_at\":\"1970-01-01T00:00:09Z\","    \
-    "\"current_key_id\":\"k2\",\"current_key_id_hash\":\"sha256:0\",\"opened_by\":null," KEYS "}"
+    "\"current_key_id\":\"k2\",\"current_key_id_hash\":\"sha256:0\",\"opened_by\":null,"           \
+    "\"warning\":null," KEYS "}"
 #define RELOAD "\"last_reload\":{\"at\":null,\"ok\":false,\"message\":null}"
 #define WHOLE                                                                                      \
     "{\"version\":\"0.1.0\",\"started_at\":\"1970-01-01T00:00:01Z\",\"ready\":true,"               \

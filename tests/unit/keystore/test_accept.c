@@ -388,10 +388,8 @@ static void a_fork_some_generations_on_brings_no_key_id_back(void **state)
         assert_ok(&e, ks_test_slot(&f.place, "boot", &e));
     }
     test_write_file(f.folder, "keystore.accepted", buf_view(&record));
-    assert_refused(&e, KERR_UNTRUSTED, "fork: key",
-                   try_open(NULL, &e));
-    assert_refused(&e, KERR_UNTRUSTED, "fork: key",
-                   try_open(served, &e));
+    assert_refused(&e, KERR_UNTRUSTED, "fork: key", try_open(NULL, &e));
+    assert_refused(&e, KERR_UNTRUSTED, "fork: key", try_open(served, &e));
 }
 
 static void make_first_primary_again(struct ks_model *m)

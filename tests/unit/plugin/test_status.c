@@ -27,6 +27,7 @@ static int setup(void **state)
     config.peers[0] = (struct config_peer){CONFIG_PEER_UID, 0, CONFIG_METHODS_ALL, 0, NULL};
     config.peers[1] = (struct config_peer){CONFIG_PEER_GID, 7, CONFIG_METHOD_DECRYPT, 5, note};
     view = (struct status_view){.config = &config,
+                                .first = &config,
                                 .version_wire = "v2",
                                 .socket_path = "/run/k.sock",
                                 .status_path = "/run/status.sock",
