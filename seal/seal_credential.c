@@ -22,9 +22,21 @@ static const char tool[] = "/usr/bin/systemd-creds";
 static const char store_folder[] = "/etc/credstore.encrypted";
 
 /* An encrypted credential is base64 and begins with the id of the way its key was made
- * (sd-id128 constants of systemd's creds-util.h). These are the first 20 characters of the id
- * CRED_AES256_GCM_BY_HOST: the key file of the host alone, no TPM. */
-static const char begins_host_key_only[] = "Whxqht+dQJax1aZeCGLx";
+ * (sd-id128 constants of systemd's creds-util.h); these are the first 20 characters. */
+static const struct {
+    const char *begins;
+    const char *warning;
+} weak_keys[] = {
+    /* CRED_AES256_GCM_BY_HOST */
+    {"Whxqht+dQJax1aZeCGLx",
+     "the credential is encrypted with this host's key file alone "
+     "(/var/lib/systemd/credential.secret): whoever copies the disk can open the keystore; use a "
+     "TPM (systemd-creds --with-key=host+tpm2) or keep backups of the two apart"},
+    /* CRED_AES256_GCM_BY_TPM2_ABSENT */
+    {"BYRp2vb1QySABUnaD46i",
+     "the credential is encrypted with a null key: whoever reads its file can open the keystore; "
+     "make it anew (systemd-creds encrypt --with-key=host+tpm2)"},
+};
 
 struct place {
     char name[NAME_LEN_MAX + 1];
@@ -77,14 +89,16 @@ static const char *warning(const char *arg, const struct seal_env *env)
     struct place place;
     AUTO_BUF text = {0};
     if (!env->may_run_tools || parse(arg, &place, NULL) != KERR_OK ||
-        file_read(NULL, place.path, CREDENTIAL_FILE_MAX, FILE_READ_ANY, &text, NULL) != KERR_OK ||
-        text.len < strlen(begins_host_key_only) ||
-        memcmp(text.ptr, begins_host_key_only, strlen(begins_host_key_only)) != 0) {
+        file_read(NULL, place.path, CREDENTIAL_FILE_MAX, FILE_READ_ANY, &text, NULL) != KERR_OK) {
         return NULL;
     }
-    return "the credential is encrypted with this host's key file alone "
-           "(/var/lib/systemd/credential.secret): whoever copies the disk can open the keystore; "
-           "use a TPM (systemd-creds --with-key=host+tpm2) or keep backups of the two apart";
+    for (size_t i = 0; i < ARRAY_LEN(weak_keys); i++) {
+        size_t len = strlen(weak_keys[i].begins);
+        if (text.len >= len && memcmp(text.ptr, weak_keys[i].begins, len) == 0) {
+            return weak_keys[i].warning;
+        }
+    }
+    return NULL;
 }
 
 /* Where a service manager has put the decrypted credential; false when it has not. */

@@ -224,7 +224,7 @@ static void a_credential_of_another_name_or_an_altered_one_is_refused(void **sta
     assert_refused(&e, KERR_IO, "none.cred", parts_try(&p, &none, &record, &e));
 }
 
-static void a_host_key_only_credential_has_a_warning(void **state)
+static void a_credential_that_lies_open_has_a_warning(void **state)
 {
     (void)state;
     need_systemd_creds();
@@ -235,6 +235,10 @@ static void a_host_key_only_credential_has_a_warning(void **state)
     assert_null(seal_warning(&spec, &p.env));
     secret_free(systemd_creds(argv, bytes_of_text("thirty-two bytes or more of a credential")));
     assert_non_null(strstr(seal_warning(&spec, &p.env), "host's key file alone"));
+    assert_int_equal(unlink(path), 0);
+    argv[2] = "--with-key=tpm2-absent";
+    secret_free(systemd_creds(argv, bytes_of_text("thirty-two bytes or more of a credential")));
+    assert_non_null(strstr(seal_warning(&spec, &p.env), "null key"));
     p.env.may_run_tools = false;
     assert_null(seal_warning(&spec, &p.env));
     free(path);
@@ -270,7 +274,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_service_opens_what_the_tool_has_sealed, start, end),
         cmocka_unit_test_setup_teardown(a_credential_of_another_name_or_an_altered_one_is_refused,
                                         start, end),
-        cmocka_unit_test_setup_teardown(a_host_key_only_credential_has_a_warning, start, end),
+        cmocka_unit_test_setup_teardown(a_credential_that_lies_open_has_a_warning, start, end),
         cmocka_unit_test_setup_teardown(a_credential_of_another_key_has_no_warning, start, end),
     };
     return cmocka_run_group_tests_name("seal.seal_credential", tests, NULL, NULL);
