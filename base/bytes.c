@@ -99,24 +99,56 @@ enum kerr buf_put_text(struct buf *b, const char *text, struct kerrinfo *e)
     return buf_put(b, bytes_of_text(text), e);
 }
 
+static enum kerr put_formatted(struct buf *b, struct kerrinfo *e, const char *fmt, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, fmt, args);
+    enum kerr k =
+        len < 0 ? kerr_set(e, KERR_BUG, "text could not be formatted") : reserve(b, (size_t)len, e);
+    if (k == KERR_OK) {
+        (void)vsnprintf((char *)b->ptr + b->len, (size_t)len + 1, fmt, again);
+        b->len += (size_t)len;
+    }
+    va_end(again);
+    return k;
+}
+
 enum kerr buf_printf(struct buf *b, struct kerrinfo *e, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    int len = vsnprintf(NULL, 0, fmt, args);
+    enum kerr k = put_formatted(b, e, fmt, args);
     va_end(args);
-    if (len < 0) {
-        return kerr_set(e, KERR_BUG, "text could not be formatted");
+    return k;
+}
+
+struct appender appender_on(struct buf *to, struct kerrinfo *e)
+{
+    return (struct appender){.to = to, .e = e};
+}
+
+void append_bytes(struct appender *a, struct bytes data)
+{
+    if (a->k == KERR_OK) {
+        a->k = buf_put(a->to, data, a->e);
     }
-    enum kerr k = reserve(b, (size_t)len, e);
-    if (k != KERR_OK) {
-        return k;
+}
+
+void append_text(struct appender *a, const char *text)
+{
+    append_bytes(a, bytes_of_text(text));
+}
+
+void append_printf(struct appender *a, const char *fmt, ...)
+{
+    if (a->k != KERR_OK) {
+        return;
     }
+    va_list args;
     va_start(args, fmt);
-    (void)vsnprintf((char *)b->ptr + b->len, (size_t)len + 1, fmt, args);
+    a->k = put_formatted(a->to, a->e, fmt, args);
     va_end(args);
-    b->len += (size_t)len;
-    return KERR_OK;
 }
 
 enum kerr buf_text(struct buf *b, const char **ret, struct kerrinfo *e)

@@ -52,6 +52,19 @@ enum kerr buf_text(struct buf *b, const char **ret, struct kerrinfo *e) MUST_CHE
 
 #define AUTO_BUF AUTO(buf_done) struct buf
 
+/* Appends to a buffer piece by piece: the first failure is kept in `k` and everything after it does
+ * nothing, so the caller checks once, at the end. `to` was made by buf_init. */
+struct appender {
+    struct buf *to;
+    struct kerrinfo *e;
+    enum kerr k;
+};
+
+struct appender appender_on(struct buf *to, struct kerrinfo *e);
+void append_bytes(struct appender *a, struct bytes data);
+void append_text(struct appender *a, const char *text);
+void append_printf(struct appender *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
 /* Writes numbers and byte strings in network order into fixed memory. An overflow sets `failed`
  * and writes nothing more; the caller checks once at the end. */
 struct writer {

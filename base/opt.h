@@ -76,7 +76,8 @@ typedef enum kerr opt_command_fn(void *ctx, const struct opt_call *call, struct 
 struct opt_command {
     const char *noun; /* first word; NULL: the program has this command alone */
     const char *verb; /* second word, or NULL */
-    const char *args; /* "ID", "NAME [SPEC]"; NULL for none */
+    const char *args; /* "ID", "NAME [SPEC]", "FILE..."; NULL for none. FILE, FOLDER and PATH are
+                         paths: shells complete them */
     unsigned args_min;
     unsigned args_max;
     const char *help; /* a sentence without the full stop */

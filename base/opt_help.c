@@ -105,6 +105,35 @@ const char *opt_noun_help(const struct opt_program *p, const char *noun)
     return NULL;
 }
 
+size_t opt_noun_end(const struct opt_program *p, size_t first)
+{
+    size_t end = first + 1;
+    while (end < p->command_count && p->commands[end].noun != NULL &&
+           strcmp(p->commands[end].noun, p->commands[first].noun) == 0) {
+        end++;
+    }
+    return end;
+}
+
+bool opt_arg_at(const struct opt_command *command, size_t i, struct opt_arg *ret)
+{
+    if (i >= command->args_max) {
+        return false;
+    }
+    struct opt_words words = opt_words_of(command->args, ' ');
+    char word[OPT_WORD_BYTES] = "";
+    size_t count = 0;
+    while (count <= i && opt_words_next(&words, word)) {
+        count++;
+    }
+    const char *name = word + strspn(word, "[");
+    *ret = (struct opt_arg){.is_optional = *word == '[', .is_repeated = count <= i};
+    (void)snprintf(ret->name, sizeof ret->name, "%.*s", (int)strcspn(name, "]."), name);
+    ret->is_path = strcmp(ret->name, "FILE") == 0 || strcmp(ret->name, "FOLDER") == 0 ||
+                   strcmp(ret->name, "PATH") == 0;
+    return true;
+}
+
 /* Writes words from column `at` on, breaking before HELP_COLUMNS to column `indent`. Ends the
  * line. */
 static enum kerr put_wrapped(struct buf *b, size_t at, size_t indent, const char *text,
@@ -172,8 +201,7 @@ static void option_label(const struct opt_row *row, char *to, size_t size)
                    row->value == NULL ? "" : row->value);
 }
 
-/* The row's help and what its type allows. */
-static enum kerr option_text(const struct opt_row *row, struct buf *b, struct kerrinfo *e)
+enum kerr opt_row_text(const struct opt_row *row, struct buf *b, struct kerrinfo *e)
 {
     enum kerr k = buf_put_text(b, row->help, e);
     if (k == KERR_OK && row->type == OPT_CHOICE) {
@@ -216,7 +244,7 @@ static enum kerr put_options(struct buf *b, const struct opt_call *call, struct 
         buf_init(&help, OPT_HELP_MAX);
         const char *text = NULL;
         option_label(row, label, sizeof label);
-        k = option_text(row, &help, e);
+        k = opt_row_text(row, &help, e);
         if (k == KERR_OK) {
             k = buf_text(&help, &text, e);
         }

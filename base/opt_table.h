@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What opt.c and opt_help.c share. Private to base. */
+/* What the opt_*.c share. Private to base. */
 #ifndef ETCDSEAL_BASE_OPT_TABLE_H
 #define ETCDSEAL_BASE_OPT_TABLE_H
 
@@ -20,5 +20,26 @@ struct opt_words {
 };
 struct opt_words opt_words_of(const char *list, char separator); /* NULL: none */
 bool opt_words_next(struct opt_words *w, char to[static OPT_WORD_BYTES]);
+
+/* Appends the row's help and what its type allows. */
+enum kerr opt_row_text(const struct opt_row *row, struct buf *b, struct kerrinfo *e) MUST_CHECK;
+
+/* The index behind the last of the commands that share the first word of command `first`. */
+size_t opt_noun_end(const struct opt_program *p, size_t first);
+
+struct opt_arg {
+    char name[OPT_WORD_BYTES]; /* "SPEC" of "NAME [SPEC]" */
+    bool is_optional;
+    bool is_path;     /* FILE, FOLDER or PATH */
+    bool is_repeated; /* behind the last name of `args`: it stands for all that follow */
+};
+/* Argument i of a command; false beyond args_max. */
+bool opt_arg_at(const struct opt_command *command, size_t i, struct opt_arg *ret);
+
+/* Appends a completion script: `frame` with the program's name for PROGRAM and what `tables`
+ * appends for the line "# TABLES". */
+typedef void opt_tables_fn(struct appender *a, const struct opt_program *p);
+void opt_put_frame(struct appender *a, const struct opt_program *p, struct bytes frame,
+                   opt_tables_fn *tables);
 
 #endif

@@ -57,3 +57,13 @@ enum kerr cmd_config_print(void *ctx, const struct opt_call *call, struct kerrin
     k = k == KERR_OK ? config_print(config, &text, e) : k;
     return k == KERR_OK ? out_print(&text, e) : k;
 }
+
+enum kerr cmd_config_schema(void *ctx, const struct opt_call *call, struct kerrinfo *e)
+{
+    (void)ctx;
+    (void)call;
+    AUTO_BUF text;
+    buf_init(&text, CONFIG_PAGE_MAX);
+    enum kerr k = config_schema(&text, e);
+    return k == KERR_OK ? out_print(&text, e) : k;
+}

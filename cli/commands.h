@@ -28,5 +28,6 @@ opt_command_fn cmd_status;
 
 opt_command_fn cmd_config_check;
 opt_command_fn cmd_config_print;
+opt_command_fn cmd_config_schema;
 
 #endif

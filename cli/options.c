@@ -176,6 +176,10 @@ static const struct opt_command commands[] = {
      .verb = "print",
      .help = "show the whole configuration with its defaults",
      .fn = cmd_config_print},
+    {.noun = "config",
+     .verb = "schema",
+     .help = "print the JSON Schema of the daemon's configuration, for editors",
+     .fn = cmd_config_schema},
 };
 
 #define FIELD(name) offsetof(struct options, name)

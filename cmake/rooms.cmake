@@ -14,7 +14,7 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 add_library(etcdseal_flags INTERFACE)
 target_include_directories(etcdseal_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_definitions(etcdseal_flags INTERFACE
-    _GNU_SOURCE ETCDSEAL_VERSION="${PROJECT_VERSION}")
+    _GNU_SOURCE ETCDSEAL_VERSION="${PROJECT_VERSION}" ETCDSEAL_DATE="${ETCDSEAL_DATE}")
 target_compile_options(etcdseal_flags INTERFACE
     -fno-common -fstack-protector-strong -fno-strict-overflow
     -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)

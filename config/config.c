@@ -14,8 +14,7 @@
 #include "config/config_type.h"
 
 #define ROWS_MAX 32
-/* The defaults as a document, and one configuration printed. */
-#define PRESETS_MAX 4096
+/* One configuration printed. */
 #define PRINTED_MAX 262144
 
 #define RELOAD  false
@@ -69,7 +68,7 @@ static enum kerr presets_add(struct buf *text, const struct config_row *rows, si
     return k;
 }
 
-static enum kerr presets_read(struct buf *text, struct yaml **ret, struct kerrinfo *e)
+enum kerr config_presets_read(struct buf *text, struct yaml **ret, struct kerrinfo *e)
 {
     enum kerr k = presets_add(text, config_rows, config_row_count, e);
     if (k == KERR_OK) {
@@ -78,7 +77,8 @@ static enum kerr presets_read(struct buf *text, struct yaml **ret, struct kerrin
     if (k != KERR_OK) {
         return k;
     }
-    struct yaml_source source = {.text = buf_view(text), .name = "config.def", .max = PRESETS_MAX};
+    struct yaml_source source = {
+        .text = buf_view(text), .name = "config.def", .max = CONFIG_PRESETS_MAX};
     return yaml_read(&source, ret, e);
 }
 
@@ -92,17 +92,16 @@ const struct yaml_node *config_preset(const struct config_source *s, const struc
     return NULL;
 }
 
-/* Length of the section's name in a path, 0 for a key that stands at the top. */
-static size_t section_len(const struct config_row *row)
+size_t config_section_len(const struct config_row *row)
 {
     const char *dot = strchr(row->key.path, '.');
     return dot == NULL ? 0 : (size_t)(dot - row->key.path);
 }
 
-static bool same_section(const struct config_row *a, const struct config_row *b)
+bool config_same_section(const struct config_row *a, const struct config_row *b)
 {
-    size_t len = section_len(a);
-    return len == section_len(b) && strncmp(a->key.path, b->key.path, len) == 0;
+    size_t len = config_section_len(a);
+    return len == config_section_len(b) && strncmp(a->key.path, b->key.path, len) == 0;
 }
 
 /* One mapping of the file: the keys of the rows first … end (a section), found[] beside them. */
@@ -124,8 +123,8 @@ static size_t top_names(char names[][YAML_KEY_MAX + 1], size_t first[ROWS_MAX + 
     size_t count = 0;
     for (size_t i = 0; i < config_row_count; i++) {
         const struct config_row *row = &config_rows[i];
-        size_t len = section_len(row);
-        if (len > 0 && i > 0 && same_section(row, &config_rows[i - 1])) {
+        size_t len = config_section_len(row);
+        if (len > 0 && i > 0 && config_same_section(row, &config_rows[i - 1])) {
             continue;
         }
         len = len == 0 ? strlen(row->key.path) : len;
@@ -154,7 +153,7 @@ static enum kerr find_all(const struct config_source *s, const struct yaml_node 
         if (top[i] == NULL) {
             continue;
         }
-        if (section_len(&config_rows[first[i]]) == 0) {
+        if (config_section_len(&config_rows[first[i]]) == 0) {
             found[first[i]] = top[i];
         } else {
             k = find_section(s, top[i], names[i], first[i], first[i + 1], found, e);
@@ -180,7 +179,7 @@ enum kerr config_parse(struct bytes text, const char *name, struct config **ret,
     AUTO_YAML doc = NULL;
     AUTO_YAML presets = NULL;
     AUTO_BUF preset_text;
-    buf_init(&preset_text, PRESETS_MAX);
+    buf_init(&preset_text, CONFIG_PRESETS_MAX);
     AUTO_CONFIG c = calloc(1, sizeof *c);
     if (c == NULL) {
         return kerr_set(e, KERR_NOMEM, "no memory for a configuration");
@@ -188,7 +187,7 @@ enum kerr config_parse(struct bytes text, const char *name, struct config **ret,
     struct yaml_source source = {.text = text, .name = name, .max = CONFIG_FILE_MAX};
     enum kerr k = text_dup(bytes_of_text(name), &c->file, e);
     if (k == KERR_OK) {
-        k = presets_read(&preset_text, &presets, e);
+        k = config_presets_read(&preset_text, &presets, e);
     }
     if (k == KERR_OK) {
         k = yaml_read(&source, &doc, e);
@@ -246,8 +245,8 @@ enum kerr config_print(const struct config *c, struct buf *ret, struct kerrinfo 
     enum kerr k = KERR_OK;
     for (size_t i = 0; i < config_row_count && k == KERR_OK; i++) {
         const struct config_row *row = &config_rows[i];
-        size_t len = section_len(row);
-        if (len > 0 && (i == 0 || !same_section(row, &config_rows[i - 1]))) {
+        size_t len = config_section_len(row);
+        if (len > 0 && (i == 0 || !config_same_section(row, &config_rows[i - 1]))) {
             k = buf_printf(ret, e, "%.*s:\n", (int)len, row->key.path);
         }
         if (k == KERR_OK) {

@@ -107,6 +107,13 @@ void config_free_at(struct config **c);
  * same values. */
 enum kerr config_print(const struct config *c, struct buf *ret, struct kerrinfo *e) MUST_CHECK;
 
+/* What editors and people read beside the file, made from config.def; into buffers for
+ * CONFIG_PAGE_MAX. A JSON Schema (draft-07) on one line, and the manual page etcdseald.yaml(5). The
+ * schema accepts what config_parse accepts, but for what tests/cli/test_schema.py lists. */
+#define CONFIG_PAGE_MAX 65536
+enum kerr config_schema(struct buf *ret, struct kerrinfo *e) MUST_CHECK;
+enum kerr config_man(struct buf *ret, struct kerrinfo *e) MUST_CHECK;
+
 /* Names of keys that differ and need a restart (RESTART in config.def), separated by ", "; "" when
  * none. */
 enum kerr config_restart_needed(const struct config *running, const struct config *fresh,

@@ -16,8 +16,6 @@
 #define ACCOUNT_MAX 32
 /* The socket of status and metrics lies beside the socket: etcdseald gives it this name. */
 #define STATUS_SOCKET_NAME "status.sock"
-/* What the kernel shows for every user that has no mapping: user_namespaces(7), overflowuid. */
-#define OVERFLOW_ID 65534
 
 typedef enum kerr parse_fn(const struct config_row *row, const struct config_source *s,
                            const struct yaml_node *node, void *base, struct kerrinfo *e);
@@ -268,11 +266,11 @@ static enum kerr parse_id(const struct config_row *row, const struct config_sour
                           const struct yaml_node *node, void *base, struct kerrinfo *e)
 {
     enum kerr k = parse_u32(row, s, node, base, e);
-    if (k == KERR_OK && *(uint32_t *)field(row, base) == OVERFLOW_ID) {
+    if (k == KERR_OK && *(uint32_t *)field(row, base) == CONFIG_OVERFLOW_ID) {
         k = yaml_refuse(s->doc, node, e,
                         "%s: %u stands for everyone who has no id of his own here (nobody, and "
                         "all unmapped ids of containers); name a real one",
-                        row->key.path, OVERFLOW_ID);
+                        row->key.path, CONFIG_OVERFLOW_ID);
     }
     return k;
 }

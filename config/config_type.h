@@ -11,6 +11,11 @@
 #include "config/config.h"
 #include "config/yaml.h"
 
+/* What the kernel shows for every user that has no mapping: user_namespaces(7), overflowuid. */
+#define CONFIG_OVERFLOW_ID 65534
+/* Bytes of the defaults as a document. */
+#define CONFIG_PRESETS_MAX 4096
+
 enum config_type {
     CONFIG_TYPE_TEXT,     /* char *: 1 … max bytes */
     CONFIG_TYPE_PATH,     /* char *: an absolute path of a file */
@@ -45,12 +50,20 @@ extern const size_t config_peer_row_count;
 /* The last part of a path: "mode" of "socket.mode". */
 const char *config_row_name(const struct config_row *row);
 
+/* Length of the section's name in a path, 0 for a key that stands at the top. */
+size_t config_section_len(const struct config_row *row);
+bool config_same_section(const struct config_row *a, const struct config_row *b);
+/* For people: the meaning, the range, and what a change of it needs. Sentences. */
+void config_put_meaning(struct appender *a, const struct config_row *row);
+
 /* What is being read. */
 struct config_source {
     const struct yaml *doc;
     const struct yaml *presets; /* a mapping of full paths to defaults */
 };
 
+/* The defaults as a document; `text` (empty, for CONFIG_PRESETS_MAX) keeps what it points into. */
+enum kerr config_presets_read(struct buf *text, struct yaml **ret, struct kerrinfo *e) MUST_CHECK;
 /* The default's node, or NULL when the row has none. */
 const struct yaml_node *config_preset(const struct config_source *s, const struct config_row *row);
 

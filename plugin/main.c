@@ -6,9 +6,6 @@
 #include "plugin/harden.h"
 #include "plugin/options.h"
 
-#define EXIT_USAGE      2
-#define EXIT_UNFINISHED 3
-
 enum kerr options_run(void *ctx, const struct opt_call *call, struct kerrinfo *e)
 {
     (void)call;
@@ -61,13 +58,12 @@ int main(int argc, char **argv)
         k = serve(argc, (const char *const *)argv, &e);
     }
     if (k == KERR_OK) {
-        return fflush(stdout) == 0 ? 0 : EXIT_UNFINISHED;
+        return fflush(stdout) == 0 ? 0 : options_exit_code(KERR_IO);
     }
     if (k == KERR_USAGE) {
         (void)fprintf(stderr, "etcdseald: %s\n", e.text);
-        return EXIT_USAGE;
+        return options_exit_code(k);
     }
     log_cause(LOG_LEVEL_ERROR, "start-failed", &e);
-    /* A daemon has no findings and opens nothing by itself: what is not usage is not started. */
-    return kerr_exit_code(k) == EXIT_USAGE ? EXIT_USAGE : EXIT_UNFINISHED;
+    return options_exit_code(k);
 }

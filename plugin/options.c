@@ -5,6 +5,9 @@
 
 #include "config/config.h"
 
+#define EXIT_USAGE      2
+#define EXIT_UNFINISHED 3
+
 static const struct opt_row rows[] = {
     {.name = "config",
      .letter = 'c',
@@ -44,4 +47,10 @@ const char *options_config_path(const struct options *o)
 {
     const char *path = o->config != NULL ? o->config : getenv("ETCDSEAL_CONFIG");
     return path != NULL && *path != 0 ? path : CONFIG_FILE_DEFAULT;
+}
+
+int options_exit_code(enum kerr k)
+{
+    int code = kerr_exit_code(k);
+    return code == 0 || code == EXIT_USAGE ? code : EXIT_UNFINISHED;
 }

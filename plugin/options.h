@@ -20,5 +20,8 @@ extern const struct opt_program options_program;
 
 /* The configuration file: --config, else ETCDSEAL_CONFIG, else the default. */
 const char *options_config_path(const struct options *o);
+/* How the daemon ends with an error. It has no findings and opens nothing by itself: what is
+ * neither usage nor configuration is not started. */
+int options_exit_code(enum kerr k);
 
 #endif

@@ -168,13 +168,39 @@ static void test_reader_beyond_the_end(void **state)
     assert_false(r.failed);
 }
 
+static void test_appender_keeps_the_first_failure(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    AUTO_BUF b;
+    buf_init(&b, 8);
+    struct appender a = appender_on(&b, &e);
+    append_text(&a, "ab");
+    append_printf(&a, "%d-%s", 12, "x");
+    append_bytes(&a, bytes_of("yz", 1));
+    assert_int_equal(a.k, KERR_OK);
+    assert_true(bytes_equal_text(buf_view(&b), "ab12-xy"));
+    append_printf(&a, "%s", "too long");
+    assert_int_equal(a.k, KERR_LIMIT);
+    assert_int_equal(e.code, KERR_LIMIT);
+    append_text(&a, "z"); /* would fit, but comes behind what did not */
+    append_printf(&a, "%d", 1);
+    append_bytes(&a, bytes_of("z", 1));
+    assert_true(bytes_equal_text(buf_view(&b), "ab12-xy"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_views),         cmocka_unit_test(test_buffer_grows_to_its_maximum),
-        cmocka_unit_test(test_empty_buffers), cmocka_unit_test(test_printf),
-        cmocka_unit_test(test_writer),        cmocka_unit_test(test_writer_overflow),
-        cmocka_unit_test(test_reader),        cmocka_unit_test(test_reader_beyond_the_end),
+        cmocka_unit_test(test_views),
+        cmocka_unit_test(test_buffer_grows_to_its_maximum),
+        cmocka_unit_test(test_empty_buffers),
+        cmocka_unit_test(test_printf),
+        cmocka_unit_test(test_writer),
+        cmocka_unit_test(test_writer_overflow),
+        cmocka_unit_test(test_reader),
+        cmocka_unit_test(test_reader_beyond_the_end),
+        cmocka_unit_test(test_appender_keeps_the_first_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The JSON Schema of the configuration, from config.def: what editors check and complete with.
+ *
+ * Draft-07, because it is the newest that the common editors read whole: of what drafts 2019-09
+ * and 2020-12 added, the JSON support of VS Code and yaml-language-server read a part. Nothing here
+ * needs the newer ones.
+ *
+ * Patterns say what the readers of config_type.c say, ranges of durations included. They are
+ * written for ECMA 262 with the flag u, whose escapes are few.
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "config/config_type.h"
+#include "json/json.h"
+
+#define TEXT_MAX 4096
+
+#define SCHEMA_URI "http://json-schema.org/draft-07/schema#"
+
+/* A path of a file: absolute, its last part neither empty nor . or .. */
+#define PATH_PATTERN "/(?:[^/]*/)*(?!\\.{1,2}$)[^/]+$"
+/* And the name of the status socket fits beside it: at most 95 bytes before the last slash. */
+#define SOCKET_PATTERN "^(?!.*/status\\.sock$)(?=.{0,95}/[^/]*$)" PATH_PATTERN
+#define ACCOUNT_NAME   "(?![0-9]*$)(?!-)[A-Za-z0-9._$-]{1,32}"
+#define SLOT_PATTERN   "^(?!-)[a-z0-9-]{1,31}$"
+#define SPEC_PATTERN   "^(?:passphrase|file|credential):"
+
+/* ---- patterns of numbers ---- */
+
+/* Alternatives for the decimal numbers lo … hi. One block at a time: numbers whose last digits are
+ * free, whose digit before them runs from one figure to another, and whose others are fixed. */
+static void put_numbers(struct appender *a, uint64_t lo, uint64_t hi)
+{
+    const char *gap = "";
+    while (lo <= hi) {
+        uint64_t step = 1;
+        int free_digits = 0;
+        while (lo != 0 && lo % (step * 10) == 0 && lo + step * 10 - 1 <= hi) {
+            step *= 10;
+            free_digits++;
+        }
+        uint64_t first = lo / step;
+        uint64_t last = first;
+        while (last % 10 < 9 && (last + 2) * step - 1 <= hi) {
+            last++;
+        }
+        append_text(a, gap);
+        gap = "|";
+        if (first >= 10) {
+            append_printf(a, "%llu", (unsigned long long)(first / 10));
+        }
+        append_printf(a, first == last ? "%u" : "[%u-%u]", (unsigned)(first % 10),
+                      (unsigned)(last % 10));
+        if (free_digits > 0) {
+            append_printf(a, free_digits == 1 ? "[0-9]" : "[0-9]{%d}", free_digits);
+        }
+        lo = (last + 1) * step;
+    }
+}
+
+static void put_number(struct appender *a, uint64_t lo, uint64_t hi)
+{
+    append_text(a, "0*(?:");
+    put_numbers(a, lo, hi);
+    append_text(a, ")");
+}
+
+static const struct {
+    const char *name;
+    uint64_t ms;
+} units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+
+static void put_durations(struct appender *a, uint64_t min, uint64_t max)
+{
+    const char *gap = min == 0 ? "0+|" : "";
+    append_text(a, "^(?:");
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+        uint64_t lo = (min + units[i].ms - 1) / units[i].ms;
+        uint64_t hi = max / units[i].ms;
+        if (lo <= hi) {
+            append_text(a, gap);
+            put_number(a, lo, hi);
+            append_text(a, units[i].name);
+            gap = "|";
+        }
+    }
+    append_text(a, ")$");
+}
+
+static void put_listen(struct appender *a)
+{
+    static const char octet[] = "\\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
+    append_printf(a, "^(?:off|(?:127(?:%s){3}|\\[(?:::1|127(?:%s){3})\\]):", octet, octet);
+    put_number(a, 1, UINT16_MAX);
+    append_text(a, ")$");
+}
+
+/* ---- what is written ---- */
+
+struct schema {
+    struct json_writer json;
+    struct buf *text; /* for a text that is put together first */
+};
+
+/* Writes what was put together in `a`, an appender on s->text. */
+static void end_text(struct schema *s, const char *key, const struct appender *a)
+{
+    const char *text = NULL;
+    enum kerr k = a->k == KERR_OK ? buf_text(s->text, &text, s->json.e) : a->k;
+    if (k == KERR_OK) {
+        json_put_text(&s->json, key, text);
+    } else if (s->json.k == KERR_OK) {
+        s->json.k = k;
+    }
+    s->text->len = 0;
+}
+
+static void put_type(struct schema *s, const char *type)
+{
+    json_put_text(&s->json, "type", type);
+}
+
+static void put_pattern(struct schema *s, const char *pattern)
+{
+    put_type(s, "string");
+    json_put_text(&s->json, "pattern", pattern);
+}
+
+static void put_range(struct schema *s, uint64_t min, uint64_t max)
+{
+    put_type(s, "integer");
+    json_put_u64(&s->json, "minimum", min);
+    json_put_u64(&s->json, "maximum", max);
+}
+
+static void put_words(struct schema *s, const char *words)
+{
+    json_put_array(&s->json, "enum");
+    for (const char *p = words; *p != 0; p += *p == '|' ? 1 : 0) {
+        char word[YAML_KEY_MAX + 1];
+        size_t len = strcspn(p, "|");
+        (void)snprintf(word, sizeof word, "%.*s", (int)len, p);
+        json_put_text(&s->json, NULL, word);
+        p += len;
+    }
+    json_put_close(&s->json);
+}
+
+static void put_account(struct schema *s)
+{
+    struct appender a = appender_on(s->text, s->json.e);
+    json_put_array(&s->json, "anyOf");
+    json_put_object(&s->json, NULL);
+    put_range(s, 0, UINT32_MAX - 1);
+    json_put_close(&s->json);
+    json_put_object(&s->json, NULL);
+    put_type(s, "string");
+    append_text(&a, "^(?:" ACCOUNT_NAME "|");
+    put_number(&a, 0, UINT32_MAX - 1);
+    append_text(&a, ")$");
+    end_text(s, "pattern", &a);
+    json_put_close(&s->json);
+    json_put_close(&s->json);
+}
+
+/* 0 is a number in YAML and a duration here. */
+static void put_duration(struct schema *s, const struct config_row *row)
+{
+    struct appender a = appender_on(s->text, s->json.e);
+    put_durations(&a, row->min, row->max);
+    if (row->min > 0) {
+        put_type(s, "string");
+        end_text(s, "pattern", &a);
+        return;
+    }
+    json_put_array(&s->json, "anyOf");
+    json_put_object(&s->json, NULL);
+    json_put_u64(&s->json, "const", 0);
+    json_put_close(&s->json);
+    json_put_object(&s->json, NULL);
+    put_type(s, "string");
+    end_text(s, "pattern", &a);
+    json_put_close(&s->json);
+    json_put_close(&s->json);
+}
+
+static void put_row(struct schema *s, const struct config_source *presets,
+                    const struct config_row *row);
+
+/* A row has either uid or gid: of two `required`, one holds. */
+static void put_peers(struct schema *s, const struct config_source *presets,
+                      const struct config_row *row)
+{
+    struct json_writer *w = &s->json;
+    put_type(s, "array");
+    json_put_u64(w, "minItems", row->min);
+    json_put_u64(w, "maxItems", row->max);
+    json_put_object(w, "items");
+    put_type(s, "object");
+    json_put_bool(w, "additionalProperties", false);
+    json_put_array(w, "oneOf");
+    for (size_t i = 0; i < config_peer_row_count; i++) {
+        if (config_peer_rows[i].type == CONFIG_TYPE_ID) {
+            json_put_object(w, NULL);
+            json_put_array(w, "required");
+            json_put_text(w, NULL, config_row_name(&config_peer_rows[i]));
+            json_put_close(w);
+            json_put_close(w);
+        }
+    }
+    json_put_close(w);
+    json_put_object(w, "properties");
+    for (size_t i = 0; i < config_peer_row_count; i++) {
+        put_row(s, presets, &config_peer_rows[i]);
+    }
+    json_put_close(w);
+    json_put_close(w);
+}
+
+static void put_unseal(struct schema *s, const struct config_row *row)
+{
+    put_type(s, "object");
+    json_put_u64(&s->json, "maxProperties", row->max);
+    json_put_object(&s->json, "propertyNames");
+    json_put_text(&s->json, "pattern", SLOT_PATTERN);
+    json_put_close(&s->json);
+    json_put_object(&s->json, "additionalProperties");
+    put_pattern(s, SPEC_PATTERN);
+    json_put_close(&s->json);
+}
+
+static void put_methods(struct schema *s, const struct config_row *row)
+{
+    put_type(s, "array");
+    json_put_u64(&s->json, "minItems", 1);
+    json_put_bool(&s->json, "uniqueItems", true);
+    json_put_object(&s->json, "items");
+    put_words(s, row->words);
+    json_put_close(&s->json);
+}
+
+/* No default: the compiler says when a type is left out. */
+static void put_kind(struct schema *s, const struct config_source *presets,
+                     const struct config_row *row)
+{
+    struct appender a = appender_on(s->text, s->json.e);
+    switch (row->type) {
+    case CONFIG_TYPE_TEXT:
+        put_type(s, "string");
+        json_put_u64(&s->json, "minLength", 1);
+        json_put_u64(&s->json, "maxLength", row->max);
+        return;
+    case CONFIG_TYPE_PATH:
+        put_pattern(s, "^" PATH_PATTERN);
+        json_put_u64(&s->json, "maxLength", PATH_MAX - 1);
+        return;
+    case CONFIG_TYPE_SOCKET:
+        put_pattern(s, SOCKET_PATTERN);
+        json_put_u64(&s->json, "maxLength", CONFIG_SOCKET_PATH_MAX);
+        return;
+    case CONFIG_TYPE_ACCOUNT:
+        put_account(s);
+        return;
+    case CONFIG_TYPE_MODE:
+        put_pattern(s, "^0?[0-7]{2}0$");
+        return;
+    case CONFIG_TYPE_BOOL:
+        put_type(s, "boolean");
+        return;
+    case CONFIG_TYPE_U32:
+        put_range(s, row->min, row->max);
+        return;
+    case CONFIG_TYPE_ID:
+        put_range(s, row->min, row->max);
+        json_put_object(&s->json, "not");
+        json_put_u64(&s->json, "const", CONFIG_OVERFLOW_ID);
+        json_put_close(&s->json);
+        return;
+    case CONFIG_TYPE_DURATION:
+        put_duration(s, row);
+        return;
+    case CONFIG_TYPE_CHOICE:
+        put_words(s, row->words);
+        return;
+    case CONFIG_TYPE_METHODS:
+        put_methods(s, row);
+        return;
+    case CONFIG_TYPE_LISTEN:
+        put_type(s, "string");
+        put_listen(&a);
+        end_text(s, "pattern", &a);
+        return;
+    case CONFIG_TYPE_PEERS:
+        put_peers(s, presets, row);
+        return;
+    case CONFIG_TYPE_UNSEAL:
+        put_unseal(s, row);
+        return;
+    }
+}
+
+static uint64_t number_of(const struct yaml_node *node)
+{
+    uint64_t value = 0;
+    (void)!text_to_u64(node->text, "preset", 0, UINT64_MAX, &value, NULL);
+    return value;
+}
+
+/* A preset as JSON. They are constants, nested twice at most. */
+static void put_value(struct json_writer *w, const char *key, const struct yaml_node *node)
+{
+    if (node->kind == YAML_SCALAR) {
+        enum yaml_type type = yaml_type_of(node);
+        if (type == YAML_BOOL) {
+            json_put_bool(w, key, strcmp(node->text, "true") == 0);
+        } else if (type == YAML_NUMBER) {
+            json_put_u64(w, key, number_of(node));
+        } else {
+            json_put_text(w, key, node->text);
+        }
+        return;
+    }
+    if (node->kind == YAML_MAPPING) {
+        json_put_object(w, key);
+    } else {
+        json_put_array(w, key);
+    }
+    for (const struct yaml_node *n = node->child; n != NULL; n = n->next) {
+        put_value(w, n->key, n);
+    }
+    json_put_close(w);
+}
+
+static void put_row(struct schema *s, const struct config_source *presets,
+                    const struct config_row *row)
+{
+    const struct yaml_node *preset = config_preset(presets, row);
+    struct appender a = appender_on(s->text, s->json.e);
+    json_put_object(&s->json, config_row_name(row));
+    config_put_meaning(&a, row);
+    end_text(s, "description", &a);
+    put_kind(s, presets, row);
+    if (preset != NULL) {
+        put_value(&s->json, "default", preset);
+    }
+    json_put_close(&s->json);
+}
+
+/* The rows of a section in an object of its own, the others at the top. */
+static void put_rows(struct schema *s, const struct config_source *presets)
+{
+    bool is_open = false;
+    for (size_t i = 0; i < config_row_count; i++) {
+        const struct config_row *row = &config_rows[i];
+        size_t len = config_section_len(row);
+        bool is_new = len > 0 && (i == 0 || !config_same_section(row, &config_rows[i - 1]));
+        if (is_open && (len == 0 || is_new)) {
+            json_put_close(&s->json);
+            json_put_close(&s->json);
+            is_open = false;
+        }
+        if (is_new) {
+            char name[YAML_KEY_MAX + 1];
+            (void)snprintf(name, sizeof name, "%.*s", (int)len, row->key.path);
+            json_put_object(&s->json, name);
+            put_type(s, "object");
+            json_put_bool(&s->json, "additionalProperties", false);
+            json_put_object(&s->json, "properties");
+            is_open = true;
+        }
+        put_row(s, presets, row);
+    }
+    if (is_open) {
+        json_put_close(&s->json);
+        json_put_close(&s->json);
+    }
+}
+
+enum kerr config_schema(struct buf *ret, struct kerrinfo *e)
+{
+    AUTO_BUF preset_text;
+    AUTO_BUF text;
+    AUTO_YAML doc = NULL;
+    buf_init(&preset_text, CONFIG_PRESETS_MAX);
+    buf_init(&text, TEXT_MAX);
+    enum kerr k = config_presets_read(&preset_text, &doc, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    struct config_source presets = {.doc = doc, .presets = doc};
+    struct schema s = {.json = json_on(ret, e), .text = &text};
+    json_put_object(&s.json, NULL);
+    json_put_text(&s.json, "$schema", SCHEMA_URI);
+    json_put_text(&s.json, "title", "etcdseald.yaml: the configuration of etcdseald");
+    put_type(&s, "object");
+    json_put_bool(&s.json, "additionalProperties", false);
+    json_put_object(&s.json, "properties");
+    put_rows(&s, &presets);
+    return json_end(&s.json);
+}
