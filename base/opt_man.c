@@ -64,7 +64,11 @@ static void put_own_options(struct appender *a, const struct opt_program *p,
 static void put_arguments(struct appender *a, const struct opt_command *command)
 {
     struct opt_arg arg;
-    for (size_t i = 0; opt_arg_at(command, i, &arg) && (i == 0 || !arg.is_repeated); i++) {
+    for (size_t i = 0; opt_arg_at(command, i, &arg); i++) {
+        if (arg.is_repeated) {
+            append_text(a, " ...");
+            return;
+        }
         append_text(a, arg.is_optional ? " Op Ar" : " Ar");
         mdoc_word(a, arg.name);
     }
