@@ -28,6 +28,11 @@ def program():
     return str(path)
 
 
+def pages():
+    """What is made from the tables of the programs, beside them in the build tree."""
+    return Path(program()).parents[1] / "pages"
+
+
 def fingerprint(folder):
     """Everything in a folder: names, kinds, owners, modes and contents."""
     found = {}

@@ -94,6 +94,17 @@ static void test_help_names_everything(void **state)
     buf_done(&page);
 }
 
+static void test_exit_codes(void **state)
+{
+    (void)state;
+    assert_int_equal(options_exit_code(KERR_OK), 0);
+    assert_int_equal(options_exit_code(KERR_USAGE), 2);
+    assert_int_equal(options_exit_code(KERR_CONFIG), 2);
+    /* 1 and 4 of the tool: here it did not start. */
+    assert_int_equal(options_exit_code(KERR_DENIED), 3);
+    assert_int_equal(options_exit_code(KERR_INTEGRITY), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +113,7 @@ int main(void)
         cmocka_unit_test(test_wrong_words),
         cmocka_unit_test(test_where_the_configuration_is),
         cmocka_unit_test(test_help_names_everything),
+        cmocka_unit_test(test_exit_codes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
