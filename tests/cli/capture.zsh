@@ -14,7 +14,7 @@ compadd() {
         return
     fi
     builtin compadd -O found "$@"
-    print -rl -- $found >> $CAPTURED
+    (( $#found )) && print -rl -- $found >> $CAPTURED
     builtin compadd "$@"
 }
 
