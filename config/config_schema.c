@@ -199,6 +199,7 @@ static void put_peers(struct schema *s, const struct config_source *presets,
     put_type(s, "array");
     json_put_u64(w, "minItems", row->min);
     json_put_u64(w, "maxItems", row->max);
+    json_put_bool(w, "uniqueItems", true);
     json_put_object(w, "items");
     put_type(s, "object");
     json_put_bool(w, "additionalProperties", false);
