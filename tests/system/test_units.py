@@ -31,6 +31,14 @@ def analyze(*words):
     ("usr/lib/systemd/system/etcdseald.socket", 0o644),
     ("usr/lib/sysusers.d/etcdseal.conf", 0o644),
     ("usr/lib/tmpfiles.d/etcdseal.conf", 0o644),
+    ("usr/share/man/man1/etcdseal.1", 0o644),
+    ("usr/share/man/man5/etcdseald.yaml.5", 0o644),
+    ("usr/share/man/man8/etcdseald.8", 0o644),
+    ("usr/share/bash-completion/completions/etcdseal", 0o644),
+    ("usr/share/bash-completion/completions/etcdseald", 0o644),
+    ("usr/share/zsh/site-functions/_etcdseal", 0o644),
+    ("usr/share/zsh/site-functions/_etcdseald", 0o644),
+    ("usr/share/etcdseal/etcdseald.schema.json", 0o644),
 ])
 def test_install(installed, path, mode):
     found = (installed / path).stat()
@@ -47,6 +55,27 @@ def test_installed_programs_run(installed):
         done = subprocess.run([installed / "usr/bin" / name, "--version"], capture_output=True,
                               text=True)
         assert done.returncode == 0 and name in done.stdout
+
+
+def test_install_puts_no_maker_of_pages_anywhere(installed):
+    assert [p.name for p in (installed / "usr/bin").iterdir()
+            if p.name not in ("etcdseal", "etcdseald")] == []
+
+
+def test_installed_pages_are_of_the_installed_programs(installed):
+    """Made in a build without tests, from the same tables."""
+    tool = installed / "usr/bin/etcdseal"
+    schema = subprocess.run([tool, "config", "schema"], capture_output=True, check=True).stdout
+    assert schema == (installed / "usr/share/etcdseal/etcdseald.schema.json").read_bytes()
+    completions = installed / "usr/share/bash-completion/completions"
+    for program in ("etcdseal", "etcdseald"):
+        version = subprocess.run([installed / "usr/bin" / program, "--version"], check=True,
+                                 capture_output=True, text=True).stdout.strip()
+        (page,) = (installed / "usr/share/man").glob(f"man?/{program}.[18]")
+        assert f"\n.Os {version}\n" in page.read_text()
+        done = subprocess.run(["bash", "--norc", "-c", 'source "$1"; complete -p "$2"', "bash",
+                               completions / program, program], capture_output=True, text=True)
+        assert done.stdout == f"complete -F _{program} {program}\n", done.stderr
 
 
 def unit_with_our_program(installed, tmp_path, name):
