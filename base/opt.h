@@ -62,7 +62,7 @@ struct opt_row {
     enum opt_type type;
     uint64_t min;
     uint64_t max;
-    const char *choices;  /* "table|json|yaml" */
+    const char *choices;  /* "table|json|yaml": of letters, digits, '-', '.' and '_' */
     const char *preset;   /* value when it is not given, as one would write it; NULL: unset */
     const char *commands; /* who may use it: "key list,init,seal" (a first word alone stands for all
                              its commands); NULL: every one */

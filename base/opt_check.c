@@ -119,6 +119,30 @@ static bool are_commands_known(const struct opt_program *p, const struct opt_row
     return true;
 }
 
+/* Choices and letters stand in completion scripts as they are: nothing that a shell would take for
+ * something else. */
+static bool is_for_shells(const struct opt_row *row)
+{
+    static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    if (row->letter != 0 && strchr(good, row->letter) == NULL) {
+        return false;
+    }
+    struct opt_words words = opt_words_of(row->choices, '|');
+    char word[OPT_WORD_BYTES];
+    while (opt_words_next(&words, word)) {
+        size_t len = strlen(word);
+        if (len == 0 || len + 1 >= OPT_WORD_BYTES || strchr(good, *word) == NULL) {
+            return false;
+        }
+        for (const char *p = word; *p != 0; p++) {
+            if (strchr(good, *p) == NULL && strchr("-._", *p) == NULL) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 static bool is_unique(const struct opt_program *p, size_t i)
 {
     const struct opt_row *row = &p->options[i];
@@ -146,6 +170,8 @@ static enum kerr check_row(const struct opt_program *p, size_t i, struct kerrinf
         why = "a value has a name, a flag has none";
     } else if ((row->type == OPT_CHOICE) != (row->choices != NULL)) {
         why = "choices and type do not fit";
+    } else if (!is_for_shells(row)) {
+        why = "a letter or choice that shells would not take as it is";
     } else if (is_number ? row->min > row->max : row->min != 0 || row->max != 0) {
         why = "range and type do not fit";
     } else if (!is_unique(p, i)) {

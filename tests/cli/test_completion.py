@@ -118,7 +118,7 @@ def test_nothing_is_missing(zsh, name):
         if level.next:
             assert bash(f"{line} ") == level.next
             assert zsh(f"{line} ") == level.next
-        elif level.args.strip("[]") == "FILE":
+        elif level.args.split(" ")[0].strip("[].") in ("FILE", "FOLDER", "PATH"):
             assert bash(f"{line} ") == [DEFAULT]
             assert zsh(f"{line} ") == ["some.yaml"]
         elif level.args:

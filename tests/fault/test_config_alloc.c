@@ -66,6 +66,16 @@ static enum kerr read_bad_config(struct kerrinfo *e)
     return k == KERR_CONFIG ? KERR_OK : k == KERR_OK ? KERR_BUG : k;
 }
 
+static enum kerr make_pages(struct kerrinfo *e)
+{
+    AUTO_BUF schema;
+    AUTO_BUF man;
+    buf_init(&schema, CONFIG_PAGE_MAX);
+    buf_init(&man, CONFIG_PAGE_MAX);
+    enum kerr k = config_schema(&schema, e);
+    return k == KERR_OK ? config_man(&man, e) : k;
+}
+
 /* Fails each allocation in turn; how many there were is checked, so that an empty loop is seen. */
 static void fail_each(enum kerr (*act)(struct kerrinfo *), int least)
 {
@@ -111,6 +121,12 @@ static void reading_encryption_config(void **state)
     fail_each(read_encryption_config, 8);
 }
 
+static void making_pages(void **state)
+{
+    (void)state;
+    fail_each(make_pages, 40);
+}
+
 static int make_files(void **state)
 {
     (void)state;
@@ -141,6 +157,7 @@ int main(void)
         cmocka_unit_test(printing),
         cmocka_unit_test(reading_what_is_refused),
         cmocka_unit_test(reading_encryption_config),
+        cmocka_unit_test(making_pages),
     };
     return cmocka_run_group_tests_name("config.alloc", tests, make_files, remove_files);
 }

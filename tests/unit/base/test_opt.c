@@ -497,6 +497,15 @@ static void test_check_finds_bad_rows(void **state)
     r = rows[0];
     r.choices = NULL;
     break_row(&r, "choices and type");
+    static const char *const choices[] = {"table|j*", "table||json", "-x|table", "table|a b"};
+    for (size_t i = 0; i < ARRAY_LEN(choices); i++) {
+        r = rows[0];
+        r.choices = choices[i];
+        break_row(&r, "a letter or choice that shells");
+    }
+    r = rows[0];
+    r.letter = '?';
+    break_row(&r, "a letter or choice that shells");
     r = rows[0];
     r.max = 1;
     break_row(&r, "range and type");
