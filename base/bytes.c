@@ -99,6 +99,7 @@ enum kerr buf_put_text(struct buf *b, const char *text, struct kerrinfo *e)
     return buf_put(b, bytes_of_text(text), e);
 }
 
+PRINTF_LIKE(3, 0)
 static enum kerr put_formatted(struct buf *b, struct kerrinfo *e, const char *fmt, va_list args)
 {
     va_list again;
