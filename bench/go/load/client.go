@@ -45,7 +45,8 @@ func dial(socket string) (*client, error) {
 	return &client{conn: conn, kms: kmsapi.NewKeyManagementServiceClient(conn)}, nil
 }
 
-// open connects and wraps a seed, so that the connection stands and Decrypt can be called.
+// open connects and wraps a seed, so that the connection stands and Decrypt can be called. It waits
+// for a server that is not ready yet.
 func open(socket string) (*client, error) {
 	c, err := dial(socket)
 	if err != nil {
@@ -53,14 +54,16 @@ func open(socket string) (*client, error) {
 	}
 	c.seed = make([]byte, seedBytes)
 	_, _ = rand.Read(c.seed) // never fails: it ends the process instead
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	c.wrapped, err = c.kms.Encrypt(ctx, &kmsapi.EncryptRequest{Plaintext: c.seed, Uid: uid})
-	if err != nil {
+	if _, err := untilReady(time.Now(), c.wrap); err != nil {
 		c.conn.Close()
 		return nil, fmt.Errorf("Encrypt before the measurement: %w", err)
 	}
 	return c, nil
+}
+
+func (c *client) wrap(ctx context.Context) (err error) {
+	c.wrapped, err = c.kms.Encrypt(ctx, &kmsapi.EncryptRequest{Plaintext: c.seed, Uid: uid})
+	return err
 }
 
 type callFunc func(ctx context.Context) error

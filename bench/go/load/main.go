@@ -14,7 +14,7 @@ import (
 
 const usage = `usage: load calls --socket PATH --pid PID [--method M] [--in-flight N] [--count N] [--warm-up N]
        load burst --socket PATH --pid PID [--count N]
-       load start --socket PATH [--log FILE] -- PROGRAM [WORD...]
+       load start --socket PATH [--log FILE] [--linger TIME] -- PROGRAM [WORD...]
 calls: so many calls, N in flight on one connection. burst: all Decrypt calls at once on one
 connection. start: from exec of a server to its first Status without an error; then SIGTERM.
 PID is the server: its CPU time and memory are read.
@@ -33,6 +33,7 @@ func main() {
 	count := flags.Int("count", 1000, "calls that are measured")
 	warmUp := flags.Int("warm-up", 100, "calls before them")
 	log := flags.String("log", os.DevNull, "what the started server writes")
+	linger := flags.Duration("linger", 0, "how long the started server may go on")
 	_ = flags.Parse(os.Args[2:]) // ExitOnError: does not return an error
 
 	var found any
@@ -43,7 +44,7 @@ func main() {
 	case "burst":
 		found, err = runBurst(*socket, *pid, *count)
 	case "start":
-		found, err = runStart(*socket, *log, flags.Args())
+		found, err = runStart(*socket, *log, *linger, flags.Args())
 	default:
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)

@@ -26,7 +26,7 @@ type startResult struct {
 
 // runStart executes a server and waits for its first good Status. The socket of a former run must be
 // gone. Servers that answer that they are not ready yet are asked again.
-func runStart(socket, log string, argv []string) (any, error) {
+func runStart(socket, log string, linger time.Duration, argv []string) (any, error) {
 	if len(argv) == 0 {
 		return nil, errors.New("which program?")
 	}
@@ -42,6 +42,7 @@ func runStart(socket, log string, argv []string) (any, error) {
 		return nil, err
 	}
 	first, err := firstStatus(socket, began)
+	time.Sleep(linger)
 	_ = server.Process.Signal(syscall.SIGTERM) // may be gone already
 	_ = server.Wait()                          // a server without a handler ends by the signal
 	if err != nil {
@@ -66,8 +67,14 @@ func firstStatus(socket string, began time.Time) (time.Duration, error) {
 		return 0, err
 	}
 	defer c.conn.Close()
+	return untilReady(began, c.status)
+}
+
+// untilReady repeats a call while the server answers that it is not ready, and gives the time from
+// `began` to the answer.
+func untilReady(began time.Time, call callFunc) (time.Duration, error) {
 	for {
-		_, err := timed(c.status)
+		_, err := timed(call)
 		if err == nil {
 			return time.Since(began), nil
 		}
