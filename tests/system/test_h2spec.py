@@ -57,7 +57,7 @@ NOT_AS_THE_RFC = {
         ("http2/6.7", "Sends a PING frame with a stream identifier field value other than 0x0"),
         ("http2/6.8", "Sends a GOAWAY frame with a stream identifier other than 0x0"),
     ],
-    "padding that is too long ends the stream, not the connection": [
+    "padding is not supported: padded DATA ends the stream, that of HEADERS is read as headers": [
         ("http2/6.1", "Sends a DATA frame with invalid pad length"),
         ("http2/6.2", "Sends a HEADERS frame with invalid pad length"),
     ],
