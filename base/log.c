@@ -15,6 +15,8 @@
 
 /* Longest value shown, escaped; longer ones end in dots. */
 #define VALUE_MAX 640
+/* A key, its quotes and signs. */
+#define KEY_MAX 64
 /* Room kept for the end of a line. */
 #define TAIL_MAX 16
 
@@ -71,28 +73,59 @@ static void json_escape(const char *text, char *to, size_t size)
     /* Room for one more character, the dots and the terminator. */
     for (; *p != 0 && at + 10 <= size; p++) {
         bool is_plain = *p >= 0x20 && *p < 0x7f && *p != '"' && *p != '\\';
-        at += (size_t)snprintf(to + at, size - at, is_plain ? "%c" : "\\u%04x", *p);
+        if (is_plain) {
+            to[at++] = (char)*p;
+        } else {
+            at += (size_t)snprintf(to + at, size - at, "\\u%04x", *p);
+        }
     }
     (void)snprintf(to + at, size - at, "%s", *p == 0 ? "" : "...");
 }
 
-static enum kerr put_value(struct buf *line, const struct log_kv *kv, bool is_json)
+static void put_number(struct writer *w, uint64_t number)
+{
+    uint8_t digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (uint8_t)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    write_raw(w, bytes_of(digits + at, sizeof digits - at));
+}
+
+static void put_text(struct writer *w, const char *text, bool is_json)
 {
     char shown[VALUE_MAX];
+    if (is_json) {
+        json_escape(text, shown, sizeof shown);
+    } else {
+        text_escape(bytes_of_text(text), shown, sizeof shown);
+    }
+    bool is_word = !is_json && *shown != 0 && strpbrk(shown, " =\\") == NULL;
+    struct bytes quote = bytes_of_text(is_word ? "" : "\"");
+    write_raw(w, quote);
+    write_raw(w, bytes_of_text(shown));
+    write_raw(w, quote);
+}
+
+/* One for each value of each request: printf would cost more than all else that a call does here.
+ * All of it or nothing is put: a line is cut between values. */
+static enum kerr put_value(struct buf *line, const struct log_kv *kv, bool is_json)
+{
+    uint8_t room[KEY_MAX + VALUE_MAX];
+    struct writer w = writer_on(room, sizeof room);
     if (*kv->key == 0) {
         return KERR_OK;
     }
+    write_raw(&w, bytes_of_text(is_json ? ",\"" : " "));
+    write_raw(&w, bytes_of_text(kv->key));
+    write_raw(&w, bytes_of_text(is_json ? "\":" : "="));
     if (kv->text == NULL) {
-        return buf_printf(line, NULL, is_json ? ",\"%s\":%llu" : " %s=%llu", kv->key,
-                          (unsigned long long)kv->number);
+        put_number(&w, kv->number);
+    } else {
+        put_text(&w, kv->text, is_json);
     }
-    if (is_json) {
-        json_escape(kv->text, shown, sizeof shown);
-        return buf_printf(line, NULL, ",\"%s\":\"%s\"", kv->key, shown);
-    }
-    text_escape(bytes_of_text(kv->text), shown, sizeof shown);
-    bool is_word = *shown != 0 && strpbrk(shown, " =\\") == NULL;
-    return buf_printf(line, NULL, is_word ? " %s=%s" : " %s=\"%s\"", kv->key, shown);
+    return w.failed ? KERR_LIMIT : buf_put(line, writer_view(&w), NULL);
 }
 
 static enum kerr put_head(struct buf *line, enum log_level level, const char *event, bool is_json)

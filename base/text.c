@@ -229,7 +229,11 @@ void text_escape(struct bytes text, char *to, size_t to_size)
     size_t i = 0;
     for (; i < text.len && at + (is_plain(text.ptr[i]) ? 1 : 4) <= end; i++) {
         uint8_t c = text.ptr[i];
-        at += (size_t)snprintf(to + at, to_size - at, is_plain(c) ? "%c" : "\\x%02x", c);
+        if (is_plain(c)) {
+            to[at++] = (char)c;
+        } else {
+            at += (size_t)snprintf(to + at, to_size - at, "\\x%02x", c);
+        }
     }
     (void)snprintf(to + at, to_size - at, "%s", i < text.len ? "..." : "");
 }
