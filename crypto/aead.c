@@ -7,7 +7,33 @@
 #include "crypto/aead.h"
 
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <string.h>
+
+/* EVP_aes_256_gcm() and its like make OpenSSL look the cipher up at each use, which costs more than
+ * the cipher. Never freed: they are the process's. */
+static pthread_once_t fetched = PTHREAD_ONCE_INIT;
+static EVP_CIPHER *gcm;
+static EVP_CIPHER *ecb;
+
+static void fetch(void)
+{
+    gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+    ecb = EVP_CIPHER_fetch(NULL, "AES-256-ECB", NULL);
+}
+
+/* NULL when there is none, which EVP_EncryptInit_ex refuses. */
+static const EVP_CIPHER *cipher_gcm(void)
+{
+    (void)pthread_once(&fetched, fetch);
+    return gcm;
+}
+
+static const EVP_CIPHER *cipher_ecb(void)
+{
+    (void)pthread_once(&fetched, fetch);
+    return ecb;
+}
 
 static void free_cipher(EVP_CIPHER_CTX **ctx)
 {
@@ -40,7 +66,7 @@ enum kerr aead_gcm_seal(const uint8_t key[static AEAD_KEY],
     AUTO_CIPHER ctx = EVP_CIPHER_CTX_new();
     int len = 0;
     bool is_good =
-        ctx != NULL && EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, nonce) == 1 &&
+        ctx != NULL && EVP_EncryptInit_ex(ctx, cipher_gcm(), NULL, key, nonce) == 1 &&
         EVP_EncryptUpdate(ctx, NULL, &len, aad.ptr, (int)aad.len) == 1 &&
         EVP_EncryptUpdate(ctx, to, &len, plaintext.ptr, (int)plaintext.len) == 1 &&
         EVP_EncryptFinal_ex(ctx, to + plaintext.len, &len) == 1 &&
@@ -65,7 +91,7 @@ enum kerr aead_gcm_open(const uint8_t key[static AEAD_KEY],
     AUTO_CIPHER ctx = EVP_CIPHER_CTX_new();
     int len = 0;
     uint8_t none[1];
-    if (ctx == NULL || EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, nonce) != 1 ||
+    if (ctx == NULL || EVP_DecryptInit_ex(ctx, cipher_gcm(), NULL, key, nonce) != 1 ||
         EVP_DecryptUpdate(ctx, NULL, &len, aad.ptr, (int)aad.len) != 1 ||
         EVP_DecryptUpdate(ctx, to, &len, ciphertext.ptr, (int)text_len) != 1 ||
         EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG, tag) != 1) {
@@ -101,7 +127,7 @@ static enum kerr xaes_derive(const uint8_t key[static AEAD_KEY],
     uint8_t k1[16];
     uint8_t blocks[32] = {0, 1, 'X', 0};
     int len = 0;
-    if (ctx == NULL || EVP_EncryptInit_ex(ctx, EVP_aes_256_ecb(), NULL, key, NULL) != 1 ||
+    if (ctx == NULL || EVP_EncryptInit_ex(ctx, cipher_ecb(), NULL, key, NULL) != 1 ||
         EVP_CIPHER_CTX_set_padding(ctx, 0) != 1 ||
         EVP_EncryptUpdate(ctx, l, &len, zero, sizeof zero) != 1) {
         return crypto_failed(e);
