@@ -15,7 +15,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Small secrets: keys, seeds, and the messages that carry them. */
 #define SMALL_BYTES 512
@@ -36,15 +35,18 @@ static atomic_ulong unlocked;
 static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint8_t *kept[KEPT_MAX];
 static size_t kept_count;
-static pid_t kept_by;
+static pthread_once_t forks_once = PTHREAD_ONCE_INIT;
+static bool is_watching_forks;
 
 /* A child of fork has its parent's pages without their locks: it must not use them. */
-static void forget_if_forked(void)
+static void forget_kept(void)
 {
-    if (kept_by != getpid()) {
-        kept_by = getpid();
-        kept_count = 0;
-    }
+    kept_count = 0;
+}
+
+static void watch_forks(void)
+{
+    is_watching_forks = pthread_atfork(NULL, NULL, forget_kept) == 0;
 }
 
 enum kerr secret_start(enum secret_lock_policy policy, struct kerrinfo *e)
@@ -64,7 +66,6 @@ unsigned long secret_unlocked_count(void)
 static uint8_t *take_kept(void)
 {
     (void)pthread_mutex_lock(&kept_lock);
-    forget_if_forked();
     uint8_t *pages = kept_count > 0 ? kept[--kept_count] : NULL;
     (void)pthread_mutex_unlock(&kept_lock);
     return pages;
@@ -72,9 +73,9 @@ static uint8_t *take_kept(void)
 
 static bool keep(uint8_t *pages)
 {
+    (void)pthread_once(&forks_once, watch_forks);
     (void)pthread_mutex_lock(&kept_lock);
-    forget_if_forked();
-    bool has_room = kept_count < KEPT_MAX;
+    bool has_room = is_watching_forks && kept_count < KEPT_MAX;
     if (has_room) {
         kept[kept_count++] = pages;
     }
