@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -39,12 +41,26 @@ static atomic_int log_threshold = LOG_LEVEL_INFO;
 static atomic_int log_form = LOG_FORMAT_TEXT;
 static atomic_bool is_journal;
 
+/* What standard error is: how to write to it without waiting. */
+enum sink { SINK_OTHER, SINK_SOCKET, SINK_FILE };
+static atomic_int sink = SINK_OTHER;
+
 /* One line at a time, so that the room that was found is still there when it is written. */
 static pthread_mutex_t output = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t lost; /* lines that nobody took; guarded by `output` */
 
+static enum sink find_sink(void)
+{
+    struct stat st;
+    if (fstat(STDERR_FILENO, &st) != 0) {
+        return SINK_OTHER;
+    }
+    return S_ISSOCK(st.st_mode) ? SINK_SOCKET : S_ISREG(st.st_mode) ? SINK_FILE : SINK_OTHER;
+}
+
 void log_start(enum log_level threshold, enum log_format format)
 {
+    atomic_store(&sink, (int)find_sink());
     atomic_store(&log_threshold, (int)threshold);
     atomic_store(&log_form, (int)format);
     atomic_store(&is_journal, getenv("JOURNAL_STREAM") != NULL);
@@ -159,9 +175,9 @@ static bool make_line(enum log_level level, const char *event, const struct log_
     return buf_put_text(ret, tails[is_json][is_cut], NULL) == KERR_OK;
 }
 
-/* A reader that stalls, a full or a closed standard error must not stop the service. The kernel
- * says that there is room for at least a page (pipe) or half the buffer (socket): more than a line.
- * O_NONBLOCK would do it for everybody who shares the descriptor. */
+/* A reader that stalls, a full or a closed standard error must not stop the service. Where poll
+ * says that there is room it is for at least a page of a pipe: more than a line. (O_NONBLOCK would
+ * do it for everybody who shares the descriptor.) */
 static bool has_room(void)
 {
     struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -170,7 +186,16 @@ static bool has_room(void)
 
 static bool put_line(struct bytes line)
 {
-    return has_room() && write(STDERR_FILENO, line.ptr, line.len) == (ssize_t)line.len;
+    ssize_t len = (ssize_t)line.len;
+    switch ((enum sink)atomic_load(&sink)) {
+    case SINK_SOCKET:
+        return send(STDERR_FILENO, line.ptr, line.len, MSG_DONTWAIT | MSG_NOSIGNAL) == len;
+    case SINK_FILE:
+        return write(STDERR_FILENO, line.ptr, line.len) == len;
+    case SINK_OTHER:
+        break;
+    }
+    return has_room() && write(STDERR_FILENO, line.ptr, line.len) == len;
 }
 
 void log_event_at(enum log_level level, const char *event, const struct log_kv *values)

@@ -23,7 +23,7 @@
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
-/* At start and again at a reload. */
+/* At start and again at a reload. Looks at what standard error is. */
 void log_start(enum log_level threshold, enum log_format format);
 bool log_enabled(enum log_level level);
 

@@ -22,17 +22,17 @@ static void fetch(void)
     ecb = EVP_CIPHER_fetch(NULL, "AES-256-ECB", NULL);
 }
 
-/* NULL when there is none, which EVP_EncryptInit_ex refuses. */
+/* Where memory was short at that one moment they are looked up as ever. */
 static const EVP_CIPHER *cipher_gcm(void)
 {
     (void)pthread_once(&fetched, fetch);
-    return gcm;
+    return gcm != NULL ? gcm : EVP_aes_256_gcm();
 }
 
 static const EVP_CIPHER *cipher_ecb(void)
 {
     (void)pthread_once(&fetched, fetch);
-    return ecb;
+    return ecb != NULL ? ecb : EVP_aes_256_ecb();
 }
 
 static void free_cipher(EVP_CIPHER_CTX **ctx)
