@@ -3,24 +3,39 @@
 #include "cli/commands.h"
 #include "cli/out.h"
 #include "cli/setup.h"
-#include "config/encryption_config.h"
+#include "config/lint.h"
 
 #define PRINT_MAX ((size_t)256 * 1024)
 
-/* kube-apiserver finds the daemon by the endpoint alone. */
+/* The first thing that keeps kube-apiserver from our daemon: that the file does not load, or that
+ * it leads to another socket. */
+static const struct lint_finding *find_misfit(const struct lint_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        enum lint_rule rule = list->items[i].rule;
+        if (lint_rules[rule].severity == LINT_ERROR || rule == LINT_SOCKET_MISMATCH) {
+            return &list->items[i];
+        }
+    }
+    return NULL;
+}
+
 static enum kerr check_fit(const struct config *config, const char *path, struct kerrinfo *e)
 {
     AUTO_ENCRYPTION_CONFIG ec = NULL;
+    AUTO_LINT list = NULL;
+    struct lint_facts facts = {.socket_path = config->socket_path};
     enum kerr k = secret_start(config->memory_lock, e);
     k = k == KERR_OK ? encryption_config_read(path, &ec, e) : k;
+    k = k == KERR_OK ? lint_encryption_config(ec, &facts, &list, e) : k;
     if (k != KERR_OK) {
         return k;
     }
-    if (encryption_config_find_kms(ec, config->socket_path) == NULL) {
-        return kerr_set(e, KERR_DENIED,
-                        "%.200s: no kms provider of apiVersion v2 has the endpoint unix://%.107s, "
-                        "which is socket.path of the daemon",
-                        path, config->socket_path);
+    const struct lint_finding *f = find_misfit(list);
+    if (f != NULL) {
+        bool is_refused = lint_rules[f->rule].refused_from != NULL;
+        return kerr_set(e, is_refused ? KERR_CONFIG : KERR_DENIED, "%.200s:%u:%u: %.200s; %.80s",
+                        path, f->line, f->column, f->message, f->cure);
     }
     return out_line(e, "%s: ok", path);
 }

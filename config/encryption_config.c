@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One allocation holds every array, and the texts stay in the YAML document, which is freed with
- * it: the values of `secret` were never in that document.
+ * One allocation holds every array. The texts of known fields are copied out of the YAML document,
+ * which is wiped and freed before the reader returns: what stands under a misspelled name may be a
+ * key. The values of `secret` were never in that document.
  */
 #include "config/encryption_config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/file.h"
 #include "base/secret.h"
 #include "base/text.h"
+#include "config/encryption_values.h"
 #include "config/go_duration.h"
-#include "config/yaml.h"
+#include "config/go_scalar.h"
+#include "config/go_url.h"
 
 #define TIMEOUT_PRESET_NS 3000000000 /* pkg/apis/apiserver/v1/defaults.go: defaultTimeout */
 #define VERSION_PRESET    "v1"       /* the same file: defaultAPIVersion */
@@ -23,183 +28,172 @@ const char *const encryption_kind_names[ENCRYPTION_KIND_COUNT] = {
     [ENCRYPTION_KMS] = "kms",
 };
 
-/* What kube-apiserver knows the file by; the second pair stood in old documentation. */
+/* What kube-apiserver knows the file by; the second pair stood in old documentation, the third is
+ * how it reads an empty group. */
 static const struct {
     const char *api_version;
     const char *kind;
 } file_kinds[] = {
     {"apiserver.config.k8s.io/v1", "EncryptionConfiguration"},
     {"v1", "EncryptionConfig"},
+    {"/v1", "EncryptionConfig"},
 };
 
-struct store {
-    struct encryption_config config;
-    struct yaml *doc;
-    char *file;
-    struct encryption_entry entries[ENCRYPTION_CONFIG_ENTRIES_MAX];
-    struct encryption_value resources[ENCRYPTION_CONFIG_RESOURCES_MAX];
-    struct encryption_provider providers[ENCRYPTION_CONFIG_PROVIDERS_MAX];
-    struct encryption_value keys[ENCRYPTION_CONFIG_KEYS_MAX];
-    size_t entry_count;
-    size_t resource_count;
-    size_t provider_count;
-    size_t key_count;
-};
-
-/* ---- values ---- */
-
-static enum kerr take_text(const struct store *s, const struct yaml_node *node, const char *what,
-                           struct encryption_value *ret, struct kerrinfo *e)
-{
-    if (node == NULL) {
-        return KERR_OK;
-    }
-    const char *text = NULL;
-    enum kerr k = yaml_text(s->doc, node, what, "text", &text, e);
-    if (k == KERR_OK) {
-        *ret = (struct encryption_value){.text = text, .line = node->line, .column = node->column};
-    }
-    return k;
-}
-
-static enum kerr check_list(const struct store *s, const struct yaml_node *node, const char *what,
-                            struct kerrinfo *e)
-{
-    return node->kind == YAML_SEQUENCE ? KERR_OK
-                                       : yaml_refuse_type(s->doc, node, what, "a list", e);
-}
-
-static enum kerr too_many(const struct store *s, const struct yaml_node *node, const char *what,
-                          size_t max, struct kerrinfo *e)
+static enum kerr too_many(const struct encryption_store *s, const struct yaml_node *node,
+                          const char *what, size_t max, struct kerrinfo *e)
 {
     return yaml_refuse(s->doc, node, e, "more than %zu %s in one file", max, what);
 }
 
-static enum kerr take_timeout(const struct store *s, const struct yaml_node *node,
-                              struct encryption_provider *to, struct kerrinfo *e)
-{
-    to->timeout_ns = TIMEOUT_PRESET_NS;
-    enum kerr k = take_text(s, node, "timeout", &to->timeout, e);
-    if (k == KERR_OK && node != NULL && !go_duration_ns(to->timeout.text, &to->timeout_ns)) {
-        k = yaml_refuse(s->doc, node, e, "timeout: expected a duration such as 3s or 500ms");
-    }
-    return k;
-}
-
-static enum kerr take_cachesize(const struct store *s, const struct yaml_node *node,
-                                struct encryption_provider *to, struct kerrinfo *e)
-{
-    if (node == NULL) {
-        return KERR_OK;
-    }
-    bool is_negative = *node->text == '-';
-    uint64_t value = 0;
-    if (node->kind != YAML_SCALAR || yaml_type_of(node) != YAML_NUMBER ||
-        text_to_u64(node->text + (is_negative ? 1 : 0), "cachesize", 0, INT32_MAX, &value, NULL) !=
-            KERR_OK) {
-        return yaml_refuse(s->doc, node, e, "cachesize: expected a whole number without quotes");
-    }
-    to->cachesize =
-        (struct encryption_value){.text = node->text, .line = node->line, .column = node->column};
-    to->cachesize_value = is_negative ? -(int32_t)value : (int32_t)value;
-    return KERR_OK;
-}
-
 /* ---- providers ---- */
 
-static enum kerr read_key(struct store *s, const struct yaml_node *node, struct kerrinfo *e)
+/* The key itself is measured where it lies in locked memory. */
+static void take_secret(struct encryption_store *s, const struct yaml_node *node,
+                        struct encryption_key *to)
+{
+    if (values_is_null(s, node) || (node->kind == YAML_SCALAR && node->raw.len == 0)) {
+        return;
+    }
+    to->secret_line = node->line;
+    to->secret_column = node->column;
+    if (node->kind != YAML_SCALAR || values_type(s, node) != YAML_TEXT) {
+        to->secret = ENCRYPTION_SECRET_WRONG_TYPE;
+        values_wrong_type(s, node, "secret", "text");
+        return;
+    }
+    to->secret = go_base64_len(node->raw, s->is_json, &to->secret_len)
+                     ? ENCRYPTION_SECRET_MEASURED
+                     : ENCRYPTION_SECRET_NOT_BASE64;
+}
+
+static enum kerr read_key(struct encryption_store *s, const struct yaml_node *node,
+                          struct kerrinfo *e)
 {
     static const char *const names[] = {"name", "secret"};
     const struct yaml_node *found[ARRAY_LEN(names)];
     if (s->key_count == ENCRYPTION_CONFIG_KEYS_MAX) {
         return too_many(s, node, "keys", ENCRYPTION_CONFIG_KEYS_MAX, e);
     }
-    struct encryption_value *key = &s->keys[s->key_count++];
-    enum kerr k = yaml_fields(s->doc, node, "a key", names, ARRAY_LEN(names), found, e);
-    if (k == KERR_OK && found[1] != NULL && found[1]->kind != YAML_SCALAR) {
-        k = yaml_refuse_type(s->doc, found[1], "secret", "text", e);
+    struct encryption_key *key = &s->keys[s->key_count++];
+    key->line = node->line;
+    key->column = node->column;
+    if (values_is_null(s, node)) {
+        return KERR_OK; /* a key without anything */
     }
-    return k == KERR_OK ? take_text(s, found[0], "name of a key", key, e) : k;
+    if (!values_fields(s, node, "a key", names, ARRAY_LEN(names), found)) {
+        key->secret = ENCRYPTION_SECRET_WRONG_TYPE;
+        key->name.line = node->line;
+        return KERR_OK;
+    }
+    values_text(s, found[0], "name of a key", &key->name);
+    take_secret(s, found[1], key);
+    return KERR_OK;
 }
 
-static enum kerr read_keys(struct store *s, const struct yaml_node *node,
+static enum kerr read_keys(struct encryption_store *s, const struct yaml_node *node,
                            struct encryption_provider *to, struct kerrinfo *e)
 {
     static const char *const names[] = {"keys"};
     const struct yaml_node *found[ARRAY_LEN(names)];
     to->keys = &s->keys[s->key_count];
-    enum kerr k = yaml_fields(s->doc, node, encryption_kind_names[to->kind], names,
-                              ARRAY_LEN(names), found, e);
-    if (k != KERR_OK || found[0] == NULL) {
-        return k;
+    if (!values_fields(s, node, encryption_kind_names[to->kind], names, ARRAY_LEN(names), found)) {
+        to->is_broken = true;
+        return KERR_OK;
     }
-    k = check_list(s, found[0], "keys", e);
-    for (const struct yaml_node *n = found[0]->child; n != NULL && k == KERR_OK; n = n->next) {
+    if (values_is_empty(s, found[0])) {
+        lint_add(&s->faults, LINT_NO_KEYS, to->line, to->column, "%s without keys",
+                 encryption_kind_names[to->kind]);
+    }
+    enum kerr k = KERR_OK;
+    for (const struct yaml_node *n = values_list(s, found[0], "keys"); n != NULL && k == KERR_OK;
+         n = n->next) {
         k = read_key(s, n, e);
         to->key_count++;
     }
     return k;
 }
 
-static enum kerr read_kms(const struct store *s, const struct yaml_node *node,
+static void take_timeout(struct encryption_store *s, const struct yaml_node *node,
+                         struct encryption_provider *to)
+{
+    to->timeout_ns = TIMEOUT_PRESET_NS;
+    values_text(s, node, "timeout", &to->timeout);
+    to->is_timeout_read =
+        to->timeout.line == 0 ||
+        (to->timeout.text != NULL && go_duration_ns(to->timeout.text, &to->timeout_ns));
+}
+
+static void take_cachesize(struct encryption_store *s, const struct yaml_node *node,
+                           struct encryption_provider *to)
+{
+    if (values_is_null(s, node)) {
+        return;
+    }
+    to->cachesize = (struct encryption_value){.line = node->line, .column = node->column};
+    if (node->kind == YAML_SCALAR && values_type(s, node) == YAML_NUMBER) {
+        to->cachesize.text = values_keep(s, node->text);
+    } else {
+        values_wrong_type(s, node, "cachesize", "a whole number without quotes");
+    }
+}
+
+static enum kerr take_endpoint(struct encryption_store *s, const struct yaml_node *node,
+                               struct encryption_provider *to, struct kerrinfo *e)
+{
+    struct go_url url;
+    values_text(s, node, "endpoint", &to->endpoint);
+    if (to->endpoint.text == NULL || go_url_parse(to->endpoint.text, &url) != GO_URL_IN_BRACKETS) {
+        return KERR_OK;
+    }
+    return yaml_refuse(s->doc, node, e,
+                       "an endpoint with a host in brackets; expected unix:// and "
+                       "the absolute path of a socket");
+}
+
+static enum kerr read_kms(struct encryption_store *s, const struct yaml_node *node,
                           struct encryption_provider *to, struct kerrinfo *e)
 {
     enum { API_VERSION, NAME, ENDPOINT, TIMEOUT, CACHESIZE, KEYS };
     static const char *const names[KEYS] = {"apiVersion", "name", "endpoint", "timeout",
                                             "cachesize"};
     const struct yaml_node *found[KEYS];
-    to->api_version.text = VERSION_PRESET;
-    enum kerr k = yaml_fields(s->doc, node, "kms", names, KEYS, found, e);
-    if (k == KERR_OK) {
-        k = take_text(s, found[API_VERSION], "apiVersion", &to->api_version, e);
+    if (!values_fields(s, node, "kms", names, KEYS, found)) {
+        to->is_broken = true;
+        return KERR_OK;
     }
-    if (k == KERR_OK) {
-        k = take_text(s, found[NAME], "name", &to->name, e);
+    values_text(s, found[API_VERSION], "apiVersion", &to->api_version);
+    if (to->api_version.line == 0 || (to->api_version.text != NULL && *to->api_version.text == 0)) {
+        to->api_version = (struct encryption_value){.text = VERSION_PRESET};
     }
-    if (k == KERR_OK) {
-        k = take_text(s, found[ENDPOINT], "endpoint", &to->endpoint, e);
-    }
-    if (k == KERR_OK) {
-        k = take_timeout(s, found[TIMEOUT], to, e);
-    }
-    return k == KERR_OK ? take_cachesize(s, found[CACHESIZE], to, e) : k;
+    values_text(s, found[NAME], "name", &to->name);
+    take_timeout(s, found[TIMEOUT], to);
+    take_cachesize(s, found[CACHESIZE], to);
+    return take_endpoint(s, found[ENDPOINT], to, e);
 }
 
-static enum kerr read_identity(const struct store *s, const struct yaml_node *node,
-                               struct kerrinfo *e)
+static void read_identity(struct encryption_store *s, const struct yaml_node *node,
+                          struct encryption_provider *to)
 {
-    if (node->kind != YAML_MAPPING || node->child != NULL) {
-        return yaml_refuse_type(s->doc, node, "identity", "{}", e);
+    if (node->kind != YAML_MAPPING) {
+        to->is_broken = true;
+        values_wrong_type(s, node, "identity", "{}");
+        return;
     }
-    return KERR_OK;
+    for (const struct yaml_node *child = node->child; child != NULL; child = child->next) {
+        struct lint_finding *f =
+            lint_add(&s->faults, LINT_UNKNOWN_FIELD, child->key_line, child->key_column,
+                     "identity: unknown field; it has none");
+        lint_cure(f, "write `- identity: {}`");
+    }
 }
 
-static enum kerr read_provider(struct store *s, const struct yaml_node *node, struct kerrinfo *e)
+static enum kerr read_kind(struct encryption_store *s, const struct yaml_node *value,
+                           struct encryption_provider *to, struct kerrinfo *e)
 {
-    const struct yaml_node *found[ENCRYPTION_KIND_COUNT];
-    if (s->provider_count == ENCRYPTION_CONFIG_PROVIDERS_MAX) {
-        return too_many(s, node, "providers", ENCRYPTION_CONFIG_PROVIDERS_MAX, e);
-    }
-    struct encryption_provider *to = &s->providers[s->provider_count++];
-    enum kerr k = yaml_fields(s->doc, node, "a provider", encryption_kind_names,
-                              ENCRYPTION_KIND_COUNT, found, e);
-    if (k == KERR_OK && yaml_count(node) != 1) {
-        k = yaml_refuse(s->doc, node, e,
-                        "a provider needs exactly one of identity, aescbc, aesgcm, secretbox, kms; "
-                        "begin each with its own '-'");
-    }
-    if (k != KERR_OK) {
-        return k;
-    }
-    while (found[to->kind] == NULL) {
-        to->kind++;
-    }
-    const struct yaml_node *value = found[to->kind];
-    to->line = value->key_line;
-    to->column = value->key_column;
     switch (to->kind) {
     case ENCRYPTION_IDENTITY:
-        return read_identity(s, value, e);
+        read_identity(s, value, to);
+        return KERR_OK;
     case ENCRYPTION_AESCBC:
     case ENCRYPTION_AESGCM:
     case ENCRYPTION_SECRETBOX:
@@ -212,134 +206,242 @@ static enum kerr read_provider(struct store *s, const struct yaml_node *node, st
     return kerr_set(e, KERR_BUG, "a provider without a kind");
 }
 
-/* ---- entries and the file ---- */
-
-static enum kerr read_resources(struct store *s, const struct yaml_node *node,
-                                struct encryption_entry *to, struct kerrinfo *e)
+/* One element of `providers`. It is one provider for kube-apiserver even if it has several kinds;
+ * then nothing loads, and each is read for its own faults. */
+static enum kerr read_provider(struct encryption_store *s, const struct yaml_node *node,
+                               struct kerrinfo *e)
 {
-    to->resources = &s->resources[s->resource_count];
-    if (node == NULL) {
+    const struct yaml_node *found[ENCRYPTION_KIND_COUNT] = {NULL};
+    size_t count = 0;
+    enum kerr k = KERR_OK;
+    if (!values_is_null(s, node) && !values_fields(s, node, "a provider", encryption_kind_names,
+                                                   ENCRYPTION_KIND_COUNT, found)) {
         return KERR_OK;
     }
-    enum kerr k = check_list(s, node, "resources", e);
-    for (const struct yaml_node *n = node->child; n != NULL && k == KERR_OK; n = n->next) {
-        if (s->resource_count == ENCRYPTION_CONFIG_RESOURCES_MAX) {
-            return too_many(s, n, "resources", ENCRYPTION_CONFIG_RESOURCES_MAX, e);
+    for (size_t i = 0; i < ENCRYPTION_KIND_COUNT && !values_is_null(s, node) && k == KERR_OK; i++) {
+        if (values_is_null(s, found[i])) {
+            continue;
         }
-        k = take_text(s, n, "name of a resource", &s->resources[s->resource_count++], e);
+        if (s->provider_count == ENCRYPTION_CONFIG_PROVIDERS_MAX) {
+            return too_many(s, node, "providers", ENCRYPTION_CONFIG_PROVIDERS_MAX, e);
+        }
+        count++;
+        struct encryption_provider *to = &s->providers[s->provider_count++];
+        to->kind = (enum encryption_kind)i;
+        to->line = found[i]->key_line;
+        to->column = found[i]->key_column;
+        k = read_kind(s, found[i], to, e);
+    }
+    if (count == 0) {
+        lint_add(&s->faults, LINT_PROVIDER_EMPTY, node->line, node->column,
+                 "a provider needs one of identity, aescbc, aesgcm, secretbox, kms, with a value");
+    } else if (count > 1) {
+        lint_add(&s->faults, LINT_PROVIDER_SEVERAL, node->line, node->column,
+                 "%zu providers in one element of the list", count);
+    }
+    return k;
+}
+
+/* ---- entries and the file ---- */
+
+static enum kerr read_resource(struct encryption_store *s, const struct yaml_node *node,
+                               struct kerrinfo *e)
+{
+    if (s->resource_count == ENCRYPTION_CONFIG_RESOURCES_MAX) {
+        return too_many(s, node, "resources", ENCRYPTION_CONFIG_RESOURCES_MAX, e);
+    }
+    struct encryption_value *to = &s->resources[s->resource_count++];
+    values_text(s, node, "name of a resource", to);
+    if (to->line == 0) {
+        /* null is the empty name */
+        *to = (struct encryption_value){.text = "", .line = node->line, .column = node->column};
+    }
+    for (const char *p = to->text; p != NULL && *p != 0; p++) {
+        if ((*p & 0x80) != 0) {
+            return yaml_refuse(s->doc, node, e, "a name of a resource with letters beyond ASCII");
+        }
+    }
+    return KERR_OK;
+}
+
+static enum kerr read_resources(struct encryption_store *s, const struct yaml_node *node,
+                                struct encryption_entry *to, struct kerrinfo *e)
+{
+    if (values_is_empty(s, node)) {
+        lint_add(&s->faults, LINT_NO_RESOURCES, to->line, to->column, "an entry without resources");
+    }
+    enum kerr k = KERR_OK;
+    for (const struct yaml_node *n = values_list(s, node, "resources"); n != NULL && k == KERR_OK;
+         n = n->next) {
+        k = read_resource(s, n, e);
         to->resource_count++;
     }
     return k;
 }
 
-static enum kerr read_entry(struct store *s, const struct yaml_node *node, struct kerrinfo *e)
+static enum kerr read_providers(struct encryption_store *s, const struct yaml_node *node,
+                                struct encryption_entry *to, struct kerrinfo *e)
+{
+    size_t before = s->provider_count;
+    if (values_is_empty(s, node)) {
+        lint_add(&s->faults, LINT_NO_PROVIDERS, to->line, to->column, "an entry without providers");
+    }
+    enum kerr k = KERR_OK;
+    for (const struct yaml_node *n = values_list(s, node, "providers"); n != NULL && k == KERR_OK;
+         n = n->next) {
+        k = read_provider(s, n, e);
+    }
+    to->provider_count = s->provider_count - before;
+    return k;
+}
+
+static enum kerr read_entry(struct encryption_store *s, const struct yaml_node *node,
+                            struct kerrinfo *e)
 {
     static const char *const names[] = {"resources", "providers"};
-    const struct yaml_node *found[ARRAY_LEN(names)];
+    const struct yaml_node *found[ARRAY_LEN(names)] = {NULL};
     if (s->entry_count == ENCRYPTION_CONFIG_ENTRIES_MAX) {
         return too_many(s, node, "entries", ENCRYPTION_CONFIG_ENTRIES_MAX, e);
     }
     struct encryption_entry *to = &s->entries[s->entry_count++];
     to->line = node->line;
     to->column = node->column;
+    to->resources = &s->resources[s->resource_count];
     to->providers = &s->providers[s->provider_count];
-    enum kerr k =
-        yaml_fields(s->doc, node, "an entry of resources", names, ARRAY_LEN(names), found, e);
-    if (k == KERR_OK) {
-        k = read_resources(s, found[0], to, e);
+    if (!values_is_null(s, node) &&
+        !values_fields(s, node, "an entry of resources", names, ARRAY_LEN(names), found)) {
+        return KERR_OK;
     }
-    if (k != KERR_OK || found[1] == NULL) {
-        return k;
-    }
-    k = check_list(s, found[1], "providers", e);
-    for (const struct yaml_node *n = found[1]->child; n != NULL && k == KERR_OK; n = n->next) {
-        k = read_provider(s, n, e);
-        to->provider_count++;
-    }
-    return k;
+    enum kerr k = read_resources(s, found[0], to, e);
+    return k == KERR_OK ? read_providers(s, found[1], to, e) : k;
 }
 
-static enum kerr check_kind(const struct store *s, const struct yaml_node *api_version,
-                            const struct yaml_node *kind, struct kerrinfo *e)
+/* apiVersion or kind. kube-apiserver finds out what kind of file it has without regard to capitals;
+ * of several the last in the order of bytes counts. The wrong ones are unknown fields all the same.
+ * False, and noted, for a wrong type. */
+static bool find_header(struct encryption_store *s, const struct yaml_node *root, const char *name,
+                        struct encryption_value *ret)
 {
-    struct encryption_value version_value = {0};
-    struct encryption_value kind_value = {0};
-    const struct yaml_node *root = yaml_root(s->doc);
-    if (api_version == NULL || kind == NULL) {
-        return yaml_refuse(s->doc, root, e, "%s is missing; expected apiVersion: %s and kind: %s",
-                           api_version == NULL ? "apiVersion" : "kind", file_kinds[0].api_version,
-                           file_kinds[0].kind);
-    }
-    enum kerr k = take_text(s, api_version, "apiVersion", &version_value, e);
-    if (k == KERR_OK) {
-        k = take_text(s, kind, "kind", &kind_value, e);
-    }
-    if (k != KERR_OK) {
-        return k;
-    }
-    const struct yaml_node *wrong = api_version;
-    for (size_t i = 0; i < ARRAY_LEN(file_kinds); i++) {
-        bool is_version = strcmp(version_value.text, file_kinds[i].api_version) == 0;
-        if (is_version && strcmp(kind_value.text, file_kinds[i].kind) == 0) {
-            return KERR_OK;
+    const char *key = "";
+    for (const struct yaml_node *n = root->child; n != NULL; n = n->next) {
+        struct encryption_value value = {0};
+        if (strcasecmp(n->key, name) != 0) {
+            continue;
         }
-        wrong = is_version ? kind : wrong;
+        values_text(s, n, name, &value);
+        if (value.line != 0 && value.text == NULL) {
+            return false;
+        }
+        if (value.text != NULL && strcmp(n->key, key) >= 0) {
+            *ret = value;
+            key = n->key;
+        }
     }
-    return yaml_refuse(s->doc, wrong, e,
-                       "not an EncryptionConfiguration: expected apiVersion: %s and kind: %s",
-                       file_kinds[0].api_version, file_kinds[0].kind);
+    return true;
 }
 
-static enum kerr read_root(struct store *s, struct kerrinfo *e)
+static bool is_file_kind(struct encryption_store *s, const struct yaml_node *root)
+{
+    struct encryption_value version = {.text = "", .line = root->line, .column = root->column};
+    struct encryption_value kind = version;
+    if (!find_header(s, root, "apiVersion", &version) || !find_header(s, root, "kind", &kind)) {
+        return false;
+    }
+    const struct encryption_value *wrong = &version;
+    for (size_t i = 0; i < ARRAY_LEN(file_kinds); i++) {
+        bool is_version = strcmp(version.text, file_kinds[i].api_version) == 0;
+        if (is_version && strcmp(kind.text, file_kinds[i].kind) == 0) {
+            return true;
+        }
+        wrong = is_version ? &kind : wrong;
+    }
+    lint_add(&s->faults, LINT_FILE_KIND, wrong->line, wrong->column,
+             "not an EncryptionConfiguration: expected apiVersion: %s and kind: %s",
+             file_kinds[0].api_version, file_kinds[0].kind);
+    return false;
+}
+
+static enum kerr read_root(struct encryption_store *s, struct kerrinfo *e)
 {
     static const char *const names[] = {"apiVersion", "kind", "resources"};
     const struct yaml_node *found[ARRAY_LEN(names)];
     const struct yaml_node *root = yaml_root(s->doc);
-    enum kerr k = yaml_fields(s->doc, root, "the file", names, ARRAY_LEN(names), found, e);
-    if (k == KERR_OK) {
-        k = check_kind(s, found[0], found[1], e);
+    if (root->kind == YAML_MAPPING && !is_file_kind(s, root)) {
+        return KERR_OK;
     }
-    if (k == KERR_OK && found[2] == NULL) {
-        k = yaml_refuse(s->doc, root, e, "resources is missing");
+    if (!values_fields(s, root, "the file", names, ARRAY_LEN(names), found)) {
+        return KERR_OK;
     }
-    if (k == KERR_OK) {
-        k = check_list(s, found[2], "resources", e);
+    s->config.line = found[2] == NULL ? root->line : found[2]->key_line;
+    s->config.column = found[2] == NULL ? root->column : found[2]->key_column;
+    if (values_is_empty(s, found[2])) {
+        lint_add(&s->faults, LINT_NO_ENTRIES, s->config.line, s->config.column,
+                 "resources without an entry");
     }
+    enum kerr k = KERR_OK;
+    for (const struct yaml_node *n = values_list(s, found[2], "resources");
+         n != NULL && k == KERR_OK; n = n->next) {
+        k = read_entry(s, n, e);
+    }
+    return k;
+}
+
+/* kube-apiserver takes a file for JSON when its first character is '{'. */
+static bool looks_like_json(struct bytes text)
+{
+    size_t i = 0;
+    while (i < text.len && memchr(" \t\r\n", text.ptr[i], 4) != NULL) {
+        i++;
+    }
+    return i < text.len && text.ptr[i] == '{';
+}
+
+static enum kerr read_text(struct encryption_store *s, struct bytes text, struct kerrinfo *e)
+{
+    s->is_json = looks_like_json(text);
+    struct yaml_source source = {.text = text,
+                                 .name = s->file,
+                                 .max = ENCRYPTION_CONFIG_FILE_MAX,
+                                 .is_secret = true,
+                                 .skip_key = "secret",
+                                 .keeps_repeated = true,
+                                 .is_portable = !s->is_json};
+    size_t at = 0;
+    if (s->is_json && text.len <= source.max && !go_is_json(text, &at)) {
+        unsigned line = 1;
+        unsigned column = 1;
+        yaml_place_of(text, at, &line, &column);
+        lint_add(&s->faults, LINT_JSON_FORM, line, column,
+                 "the file begins with '{', so it is read as JSON, and it is not valid JSON here");
+        return KERR_OK;
+    }
+    enum kerr k = yaml_read(&source, &s->doc, e);
     if (k != KERR_OK) {
         return k;
     }
-    for (const struct yaml_node *n = found[2]->child; n != NULL && k == KERR_OK; n = n->next) {
-        k = read_entry(s, n, e);
-    }
+    /* A value is not longer than what stands in the file, and no two stand in one byte. */
+    s->texts = calloc(2, text.len + 1);
+    k = s->texts == NULL ? kerr_set(e, KERR_NOMEM, "no memory for values") : read_root(s, e);
+    yaml_free_at(&s->doc);
     return k;
 }
 
 enum kerr encryption_config_parse(struct bytes text, const char *name,
                                   struct encryption_config **ret, struct kerrinfo *e)
 {
-    struct store *s = calloc(1, sizeof *s);
+    struct encryption_store *s = calloc(1, sizeof *s);
     if (s == NULL) {
         return kerr_set(e, KERR_NOMEM, "no memory for an EncryptionConfiguration");
     }
     s->config.memory = s;
     AUTO_ENCRYPTION_CONFIG c = &s->config;
     enum kerr k = text_dup(bytes_of_text(name), &s->file, e);
-    if (k != KERR_OK) {
-        return k;
-    }
-    struct yaml_source source = {.text = text,
-                                 .name = s->file,
-                                 .max = ENCRYPTION_CONFIG_FILE_MAX,
-                                 .is_secret = true,
-                                 .skip_key = "secret"};
-    k = yaml_read(&source, &s->doc, e);
-    if (k == KERR_OK) {
-        k = read_root(s, e);
-    }
+    k = k == KERR_OK ? read_text(s, text, e) : k;
     if (k == KERR_OK) {
         c->file = s->file;
         c->entries = s->entries;
         c->entry_count = s->entry_count;
+        c->faults = &s->faults;
         *ret = c;
         c = NULL;
     }
@@ -359,8 +461,8 @@ void encryption_config_free(struct encryption_config *c)
     if (c == NULL) {
         return;
     }
-    struct store *s = c->memory;
-    yaml_free(s->doc);
+    struct encryption_store *s = c->memory;
+    free(s->texts);
     free(s->file);
     free(s);
 }
@@ -369,35 +471,4 @@ void encryption_config_free_at(struct encryption_config **c)
 {
     encryption_config_free(*c);
     *c = NULL;
-}
-
-/* ---- questions ---- */
-
-static bool is_endpoint(const struct encryption_provider *p, const char *socket_path)
-{
-    static const char *const schemes[] = {"unix://", "unix:"};
-    for (size_t i = 0; i < ARRAY_LEN(schemes) && p->endpoint.text != NULL; i++) {
-        size_t len = strlen(schemes[i]);
-        if (strncmp(p->endpoint.text, schemes[i], len) == 0 &&
-            strcmp(p->endpoint.text + len, socket_path) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-const struct encryption_provider *encryption_config_find_kms(const struct encryption_config *c,
-                                                             const char *socket_path)
-{
-    for (size_t i = 0; i < c->entry_count; i++) {
-        const struct encryption_entry *entry = &c->entries[i];
-        for (size_t j = 0; j < entry->provider_count; j++) {
-            const struct encryption_provider *p = &entry->providers[j];
-            if (p->kind == ENCRYPTION_KMS && strcmp(p->api_version.text, "v2") == 0 &&
-                is_endpoint(p, socket_path)) {
-                return p;
-            }
-        }
-    }
-    return NULL;
 }

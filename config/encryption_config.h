@@ -5,13 +5,22 @@
  * beyond its form only apiVersion and kind are checked.
  *
  * The file may hold AES and secretbox keys. They are never stored: the file is read into locked
- * memory and parsed there, values of the key `secret` are not even asked of the parser, no message
- * holds text of the file, and the locked copy is wiped before the functions return. What can't be
- * promised: a secret under another key (a typing error) lies in ordinary memory until then; our
- * copy is wiped, but libfyaml copies values with escapes and frees them as they are.
+ * memory and parsed there, values of the key `secret` are not even asked of the parser but measured
+ * where they lie (is it base64, of how many bytes), no message holds them, and the locked copy is
+ * wiped before the functions return. A secret under another key (a typing error) lies in ordinary
+ * memory until then; our copy is wiped too, but libfyaml copies values with escapes and frees them
+ * as they are. Messages therefore hold no text of unknown keys either.
  *
- * Stricter than kube-apiserver on purpose: anchors, aliases, tags, several documents, unknown and
- * repeated keys are refused in every version (it refuses the last two from 1.31 on).
+ * What kube-apiserver would refuse in the file's form (unknown, repeated and missing fields, values
+ * of a wrong type) becomes a finding of `faults`, and the reader goes on; types are those of
+ * kube-apiserver's YAML reader (config/go_scalar.h). Rules about values are those of
+ * config/lint.h.
+ *
+ * Refused, because nothing can be said about them in good faith although kube-apiserver may load
+ * them: what is not YAML; anchors, aliases, tags, merge keys, directives, several documents; texts
+ * over several lines, backslashes in double quotes, tabs (the last two are fine in JSON), control
+ * characters and YAML's rare line ends; names of resources beyond ASCII; endpoints with a host in
+ * brackets; more than the limits below.
  *
  * A configuration is immutable once read; any thread may read it. Schema:
  * k8s.io/apiserver pkg/apis/apiserver/v1/types_encryption.go.
@@ -24,6 +33,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "config/finding.h"
 
 /* Far above what clusters have; a file beyond them is not one. */
 #define ENCRYPTION_CONFIG_FILE_MAX      65536 /* bytes */
@@ -42,28 +52,48 @@ enum encryption_kind {
 };
 extern const char *const encryption_kind_names[ENCRYPTION_KIND_COUNT]; /* "identity", … */
 
-/* A value of the file and where it stands; text NULL and line 0 when it is not there. */
+/* A value of the file and where it stands; text NULL and line 0 when it is not there (or null,
+ * which is the same), text NULL and a line when it is of a wrong type. */
 struct encryption_value {
     const char *text;
     unsigned line;
     unsigned column;
 };
 
+enum encryption_secret {
+    ENCRYPTION_SECRET_MISSING,
+    ENCRYPTION_SECRET_WRONG_TYPE, /* a number, a list, … */
+    ENCRYPTION_SECRET_NOT_BASE64,
+    ENCRYPTION_SECRET_MEASURED
+};
+
+/* A key of aescbc, aesgcm or secretbox, without the key. */
+struct encryption_key {
+    unsigned line;
+    unsigned column;
+    struct encryption_value name;
+    enum encryption_secret secret;
+    unsigned secret_line;
+    unsigned secret_column;
+    size_t secret_len; /* decoded bytes, when it was measured */
+};
+
 struct encryption_provider {
     enum encryption_kind kind;
     unsigned line; /* of the kind's name */
     unsigned column;
-    /* Of aescbc, aesgcm and secretbox: names of keys, in the file's order. */
-    const struct encryption_value *keys;
+    bool is_broken; /* of a wrong type: nothing below was read */
+    /* Of aescbc, aesgcm and secretbox, in the file's order. */
+    const struct encryption_key *keys;
     size_t key_count;
     /* Of kms. */
     struct encryption_value api_version; /* text "v1", line 0 when it is not there */
     struct encryption_value name;
     struct encryption_value endpoint;
-    struct encryption_value timeout; /* as written, "3s" */
-    int64_t timeout_ns;              /* 3 s when it is not there */
-    struct encryption_value cachesize;
-    int32_t cachesize_value; /* 0 when it is not there */
+    struct encryption_value timeout;   /* as written, "3s" */
+    bool is_timeout_read;              /* it is a duration, or not there */
+    int64_t timeout_ns;                /* 3 s when it is not there */
+    struct encryption_value cachesize; /* as written: "100", "1e3" */
 };
 
 struct encryption_entry {
@@ -77,8 +107,12 @@ struct encryption_entry {
 
 struct encryption_config {
     const char *file;
-    const struct encryption_entry *entries;
+    unsigned line; /* of `resources` */
+    unsigned column;
+    const struct encryption_entry
+        *entries; /* none when the file is not an EncryptionConfiguration */
     size_t entry_count;
+    const struct lint_list *faults;
     void *memory; /* what all the texts lie in */
 };
 
@@ -91,8 +125,8 @@ void encryption_config_free(struct encryption_config *c); /* NULL is fine */
 void encryption_config_free_at(struct encryption_config **c);
 #define AUTO_ENCRYPTION_CONFIG AUTO(encryption_config_free_at) struct encryption_config *
 
-/* The first kms provider of apiVersion v2 whose endpoint is the unix socket `socket_path`
- * ("unix://" and the path, or "unix:" and the path), or NULL. */
+/* The first kms provider of apiVersion v2 whose endpoint leads to the unix socket `socket_path`, or
+ * NULL. */
 const struct encryption_provider *encryption_config_find_kms(const struct encryption_config *c,
                                                              const char *socket_path);
 

@@ -12,9 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/secret.h"
 #include "base/text.h"
+#include "config/yaml_text.h"
 
 /* Longest piece of wrong text that a message shows, escaped. */
 #define SHOWN_BYTES 64
@@ -91,44 +93,6 @@ enum kerr yaml_refuse_key(const struct yaml *doc, const struct yaml_node *node, 
     return k;
 }
 
-/* ---- the text before libfyaml sees it ---- */
-
-static struct place place_of_byte(struct bytes text, size_t at)
-{
-    struct place place = {1, 1};
-    for (size_t i = 0; i < at; i++) {
-        if (text.ptr[i] == '\n') {
-            place = (struct place){place.line + 1, 1};
-        } else if ((text.ptr[i] & 0xc0) != 0x80) {
-            place.column++;
-        }
-    }
-    return place;
-}
-
-static bool is_control(uint8_t c)
-{
-    return (c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f;
-}
-
-static enum kerr check_text(const struct yaml *doc, struct kerrinfo *e)
-{
-    struct bytes text = doc->source.text;
-    if (text.len > doc->source.max) {
-        return kerr_set(e, KERR_LIMIT, "%.160s is larger than %zu bytes", doc->source.name,
-                        doc->source.max);
-    }
-    for (size_t i = 0; i < text.len; i++) {
-        if (is_control(text.ptr[i])) {
-            return refuse(doc, place_of_byte(text, i), e, "control character 0x%02x", text.ptr[i]);
-        }
-    }
-    if (!text_is_utf8(text)) {
-        return kerr_set(e, KERR_CONFIG, "%.160s is not UTF-8 text", doc->source.name);
-    }
-    return KERR_OK;
-}
-
 /* ---- events to nodes ---- */
 
 /* `sigil`: 1 when the mark stands behind a quote, '&' or '*', else 0. */
@@ -193,8 +157,14 @@ static enum kerr check_key(struct build *b, const struct level *level, const cha
     if (*key == 0) {
         return refuse(b->doc, b->place, e, "a key without a name");
     }
+    if (is_plain && (strcasecmp(key, "null") == 0 || strcmp(key, "~") == 0)) {
+        return refuse(b->doc, b->place, e, "a key must be a word");
+    }
     if (level->count == YAML_KEYS_MAX) {
         return refuse(b->doc, b->place, e, "more than %d keys", YAML_KEYS_MAX);
+    }
+    if (b->doc->source.keeps_repeated) {
+        return KERR_OK;
     }
     for (const struct yaml_node *n = level->node->child; n != NULL; n = n->next) {
         if (strcmp(n->key, key) != 0) {
@@ -290,18 +260,16 @@ static bool is_skipped(const struct build *b)
     return skip != NULL && key != NULL && strcmp(key, skip) == 0;
 }
 
-/*
- * The text of a scalar. What stands in the file as it is is taken from there, which keeps libfyaml
- * from copying it; only escapes are left to the library. Version 0.7 reads folded lines and rows of
- * '' in single quotes wrongly and leaks memory on the latter, so neither is allowed.
- */
-static enum kerr scalar_text(struct build *b, struct fy_token *token, struct bytes *ret,
-                             struct kerrinfo *e)
+/* A scalar as it stands in the file, without its quotes, and which quotes. Texts over several lines
+ * are not allowed: version 0.7 reads some of them wrongly. */
+static enum kerr scalar_raw(struct build *b, struct fy_token *token, struct bytes *ret, char *quote,
+                            struct kerrinfo *e)
 {
     const struct fy_mark *start = fy_token_start_mark(token);
     const struct fy_mark *end = fy_token_end_mark(token);
     struct bytes all = b->doc->source.text;
     *ret = bytes_of(NULL, 0);
+    *quote = 0;
     if (token == NULL || start == NULL || end == NULL) {
         return KERR_OK; /* nothing stands there */
     }
@@ -312,12 +280,28 @@ static enum kerr scalar_text(struct build *b, struct fy_token *token, struct byt
     if (start->input_pos > end->input_pos || end->input_pos > all.len) {
         return kerr_set(e, KERR_BUG, "libfyaml names a place outside of the text");
     }
-    struct bytes raw = bytes_of(all.ptr + start->input_pos, end->input_pos - start->input_pos);
-    if (style == FYSS_SINGLE_QUOTED && memmem(raw.ptr, raw.len, "''''", 4) != NULL) {
+    *ret = bytes_of(all.ptr + start->input_pos, end->input_pos - start->input_pos);
+    *quote = style == FYSS_SINGLE_QUOTED ? '\'' : style == FYSS_DOUBLE_QUOTED ? '"' : 0;
+    if (b->doc->source.is_portable && *quote == '"' && ret->len > 0 &&
+        memchr(ret->ptr, '\\', ret->len) != NULL) {
+        return refuse(b->doc, b->place, e, "a backslash in double quotes; use single quotes");
+    }
+    return KERR_OK;
+}
+
+/*
+ * The text of a scalar. What stands in the file as it is is taken from there, which keeps libfyaml
+ * from copying it; only escapes are left to the library. Version 0.7 reads rows of '' in single
+ * quotes wrongly and leaks memory on them, so they are not allowed.
+ */
+static enum kerr scalar_text(struct build *b, struct fy_token *token, struct bytes raw, char quote,
+                             struct bytes *ret, struct kerrinfo *e)
+{
+    if (quote == '\'' && memmem(raw.ptr, raw.len, "''''", 4) != NULL) {
         return refuse(b->doc, b->place, e, "'' twice in a row; use double quotes around the text");
     }
-    int escape = style == FYSS_SINGLE_QUOTED ? '\'' : '\\';
-    if (style == FYSS_PLAIN || raw.len == 0 || memchr(raw.ptr, escape, raw.len) == NULL) {
+    int escape = quote == '\'' ? '\'' : '\\';
+    if (quote == 0 || raw.len == 0 || memchr(raw.ptr, escape, raw.len) == NULL) {
         *ret = raw;
         return KERR_OK;
     }
@@ -331,10 +315,13 @@ static enum kerr take_scalar(struct build *b, struct fy_event *event, struct ker
     bool is_key = waits_for_key(b);
     bool is_kept = !is_skipped(b);
     bool is_plain = fy_token_scalar_style(event->scalar.value) == FYSS_PLAIN;
+    struct bytes raw = bytes_of(NULL, 0);
     struct bytes text = bytes_of(NULL, 0);
+    char quote = 0;
     enum kerr k = check_marks(b, event->scalar.anchor, event->scalar.tag, e);
+    k = k == KERR_OK ? scalar_raw(b, event->scalar.value, &raw, &quote, e) : k;
     if (k == KERR_OK && is_kept) {
-        k = scalar_text(b, event->scalar.value, &text, e);
+        k = scalar_text(b, event->scalar.value, raw, quote, &text, e);
     }
     if (k != KERR_OK || is_key) {
         return k == KERR_OK ? take_key(b, text, is_plain, e) : k;
@@ -347,6 +334,8 @@ static enum kerr take_scalar(struct build *b, struct fy_event *event, struct ker
     if (k == KERR_OK) {
         /* What was not looked at is text for all that we know. */
         node->is_plain = is_plain && is_kept;
+        node->raw = raw;
+        node->quote = quote;
     }
     return k;
 }
@@ -491,7 +480,7 @@ enum kerr yaml_read(const struct yaml_source *source, struct yaml **ret, struct 
         return kerr_set(e, KERR_NOMEM, "no memory to parse");
     }
     doc->source = *source;
-    enum kerr k = check_text(doc, e);
+    enum kerr k = yaml_check_text(source, e);
     if (k != KERR_OK) {
         return k;
     }

@@ -35,8 +35,11 @@ struct yaml_node {
     unsigned column;
     unsigned key_line; /* of the key; of the value in a sequence */
     unsigned key_column;
-    const char *key;               /* NULL in a sequence and at the root */
-    const char *text;              /* of a scalar, no NUL or control character inside; else "" */
+    const char *key;  /* NULL in a sequence and at the root */
+    const char *text; /* of a scalar, no NUL or control character inside; else "" */
+    struct bytes
+        raw;    /* a scalar as it stands in the source, without quotes; lives as long as that */
+    char quote; /* '"', '\'', or 0 */
     const struct yaml_node *child; /* first one, or NULL */
     const struct yaml_node *next;  /* sibling, or NULL */
 };
@@ -46,9 +49,13 @@ struct yaml_source {
     const char *name; /* for messages; outlives the document */
     size_t max;       /* bytes of text */
     bool is_secret;
-    /* Text values of this key are neither fetched from the parser nor stored: their `text` is "".
-     * NULL: none. */
+    /* Text values of this key are neither fetched from the parser nor stored: their `text` is "",
+     * and `raw` is all there is of them. NULL: none. */
     const char *skip_key;
+    bool keeps_repeated; /* repeated keys are several children, not refused */
+    /* Refuses what readers of YAML 1.1 and 1.2 take for different things: backslashes in double
+     * quotes, tabs, control characters and line ends beyond ASCII. */
+    bool is_portable;
 };
 
 struct yaml;
@@ -58,6 +65,9 @@ enum kerr yaml_read(const struct yaml_source *source, struct yaml **ret,
 void yaml_free(struct yaml *doc); /* wipes; NULL is fine */
 void yaml_free_at(struct yaml **doc);
 #define AUTO_YAML AUTO(yaml_free_at) struct yaml *
+
+/* Line and column of a byte. */
+void yaml_place_of(struct bytes text, size_t at, unsigned *ret_line, unsigned *ret_column);
 
 const struct yaml_node *yaml_root(const struct yaml *doc);
 bool yaml_is_secret(const struct yaml *doc);

@@ -14,7 +14,7 @@
 
 #include "base/bytes.h"
 
-#define JSON_DEPTH_MAX 8 /* nesting of what this project writes is under 5 */
+#define JSON_DEPTH_MAX 10 /* SARIF nests nine levels, all else under five */
 
 struct json_writer {
     struct buf *to;

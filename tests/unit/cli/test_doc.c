@@ -183,7 +183,7 @@ static void test_copies(void **state)
     } rows[] = {
         {"[0.5]", KERR_UNSUP},
         {"{\"a\":-1}", KERR_UNSUP},
-        {"[[[[[[[[[[1]]]]]]]]]]", KERR_LIMIT},
+        {"[[[[[[[[[[[[1]]]]]]]]]]]]", KERR_LIMIT},
     };
     for (size_t i = 0; i < 2 * ARRAY_LEN(rows); i++) {
         AUTO_BUF text;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* docs/configuration.md and config.def say the same, and the examples in it are accepted. */
+/* docs/configuration.md and config.def say the same, and the examples in it are accepted;
+ * docs/encryption-config.md has a section for each row of lint.def. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "config/finding.h"
 #include "tests/lib/testlib.h"
 
 #define PAGE_MAX 65536
@@ -118,6 +120,67 @@ static void test_defaults_are_presets(void **state)
     assert_true(bytes_equal(buf_view(&one), buf_view(&two)));
 }
 
+/* ---- docs/encryption-config.md ---- */
+
+/* The page with each line end and the blanks around it as one blank. */
+static char *read_in_one_line(void)
+{
+    struct kerrinfo e = {0};
+    AUTO_BUF b = {0};
+    char *text = NULL;
+    assert_ok(&e, file_read(NULL, TEST_SOURCE "/" LINT_PAGE, PAGE_MAX, FILE_READ_ANY, &b, &e));
+    assert_ok(&e, text_dup(buf_view(&b), &text, &e));
+    char *to = text;
+    for (const char *p = text; *p != 0; p++) {
+        char c = *p == '\n' ? ' ' : *p;
+        if (c != ' ' || to == text || to[-1] != ' ') {
+            *to++ = c;
+        }
+    }
+    *to = 0;
+    return text;
+}
+
+/* Heading, severity, release and cure stand in the rule's own section. */
+static void check_rule(const char *text, const struct lint_rule_info *rule)
+{
+    char heading[80];
+    char words[LINT_TEXT_MAX + 80];
+    (void)snprintf(heading, sizeof heading, " ### %s ", rule->id);
+    const char *section = strstr(text, heading);
+    if (section == NULL) {
+        fail_msg(LINT_PAGE " has no section%s", heading);
+    }
+    const char *next = strstr(section + strlen(heading), " ### ");
+    const char *loads = rule->refused_from == NULL ? "loaded)" : "not loaded from Kubernetes ";
+    (void)snprintf(words, sizeof words, "(%s; %s%s", lint_severity_names[rule->severity], loads,
+                   rule->refused_from == NULL ? "" : rule->refused_from);
+    const char *found = strstr(section, words);
+    if (found == NULL || (next != NULL && found > next)) {
+        fail_msg("section%sdoes not say \"%s\"", heading, words);
+    }
+    (void)snprintf(words, sizeof words, " Cure: %s.", rule->cure);
+    found = strstr(section, words);
+    if (found == NULL || (next != NULL && found > next)) {
+        fail_msg("section%sdoes not say \"%s\"", heading, words);
+    }
+}
+
+static void test_every_rule_has_its_section(void **state)
+{
+    (void)state;
+    char *text = read_in_one_line();
+    size_t headings = 0;
+    for (size_t i = 0; i < LINT_RULE_COUNT; i++) {
+        check_rule(text, &lint_rules[i]);
+    }
+    for (const char *p = text; (p = strstr(p, " ### ")) != NULL; p++) {
+        headings++;
+    }
+    assert_int_equal(headings, LINT_RULE_COUNT);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +188,7 @@ int main(void)
         cmocka_unit_test(test_every_row_is_a_key),
         cmocka_unit_test(test_examples_are_accepted),
         cmocka_unit_test(test_defaults_are_presets),
+        cmocka_unit_test(test_every_rule_has_its_section),
     };
     return cmocka_run_group_tests(tests, read_page, free_page);
 }

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/secret.h"
-#include "config/encryption_config.h"
+#include "config/lint.h"
 #include "tests/lib/testlib.h"
 
 #define HEAD "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\n"
@@ -95,16 +95,20 @@ static void test_providers(void **state)
     check_value(&p[0].endpoint, "unix:///run/k/kms.sock", 9, 21);
     check_value(&p[0].timeout, "1m30s", 10, 20);
     assert_int_equal(p[0].timeout_ns, 90000000000);
-    assert_null(p[0].cachesize.text);
+    assert_int_equal(p[0].cachesize.line, 0);
     check_provider(&p[1], ENCRYPTION_KMS, 11, 0);
     check_value(&p[1].api_version, "v1", 0, 0);
     check_value(&p[1].cachesize, "-5", 11, 61);
-    assert_int_equal(p[1].cachesize_value, -5);
     assert_null(p[1].timeout.text);
     assert_int_equal(p[1].timeout_ns, 3000000000);
     check_provider(&p[2], ENCRYPTION_AESCBC, 12, 2);
-    check_value(&p[2].keys[0], "key1", 14, 21);
-    check_value(&p[2].keys[1], "key2", 16, 36);
+    check_value(&p[2].keys[0].name, "key1", 14, 21);
+    check_value(&p[2].keys[1].name, "key2", 16, 36);
+    assert_int_equal(p[2].keys[0].secret, ENCRYPTION_SECRET_MEASURED);
+    assert_int_equal(p[2].keys[0].secret_len, 16);
+    assert_int_equal(p[2].keys[0].secret_line, 15);
+    assert_int_equal(p[2].keys[0].secret_column, 23);
+    assert_int_equal(p[2].keys[1].secret, ENCRYPTION_SECRET_NOT_BASE64);
     check_provider(&p[3], ENCRYPTION_AESGCM, 17, 0);
     check_provider(&p[4], ENCRYPTION_SECRETBOX, 18, 0);
     check_provider(&p[5], ENCRYPTION_IDENTITY, 19, 0);
@@ -120,14 +124,20 @@ static void test_forms_that_kube_apiserver_reads(void **state)
                    "\"providers\": [{\"identity\": {}}, {\"aesgcm\": {\"keys\": [{\"name\": \"a\", "
                    "\"secret\": \"xyz\"}]}}]}]\n}\n");
     assert_int_equal(json->entries[0].provider_count, 2);
-    assert_string_equal(json->entries[0].providers[1].keys[0].text, "a");
+    assert_string_equal(json->entries[0].providers[1].keys[0].name.text, "a");
     AUTO_ENCRYPTION_CONFIG old =
         parse_good("apiVersion: v1\nkind: EncryptionConfig\nresources: []\n");
     assert_int_equal(old->entry_count, 0);
-    AUTO_ENCRYPTION_CONFIG large = parse_good(
-        HEAD "resources: [{providers: [{kms: {cachesize: 2147483647, timeout: \"0\"}}]}]");
-    assert_int_equal(large->entries[0].providers[0].cachesize_value, INT32_MAX);
-    assert_int_equal(large->entries[0].providers[0].timeout_ns, 0);
+    AUTO_ENCRYPTION_CONFIG numbers =
+        parse_good(HEAD "resources: [{providers: [{kms: {cachesize: 1e3, timeout: '0'}}]}]");
+    check_value(&numbers->entries[0].providers[0].cachesize, "1e3", 3, 44);
+    assert_int_equal(numbers->entries[0].providers[0].timeout_ns, 0);
+    AUTO_ENCRYPTION_CONFIG nulls = parse_good(
+        HEAD "resources: [{providers: [{kms: {apiVersion: ~, name: null, timeout: }}]}]");
+    const struct encryption_provider *p = &nulls->entries[0].providers[0];
+    check_value(&p->api_version, "v1", 0, 0);
+    assert_null(p->name.text);
+    assert_true(p->is_timeout_read && p->timeout_ns == 3000000000);
 }
 
 struct bad {
@@ -135,67 +145,117 @@ struct bad {
     const char *message; /* how it begins */
 };
 
-#define ENTRY(providers) HEAD "resources: [{providers: [" providers "]}]"
+#define ENTRY(providers) HEAD "resources: [{resources: [a], providers: [" providers "]}]"
 
+/* What is refused whole, and not judged. */
 static const struct bad bads[] = {
     {"", "F:1:1: empty"},
-    {"[]", "F:1:1: the file: expected keys and values (a mapping), found a list"},
-    {"kind: EncryptionConfiguration\n", "F:1:1: apiVersion is missing; expected apiVersion: "
-                                        "apiserver.config.k8s.io/v1 and kind: EncryptionConfig"},
-    {"apiVersion: v1\nresources: []", "F:1:1: kind is missing"},
-    {"apiVersion: v1\nkind: Secret\nresources: []", "F:2:7: not an EncryptionConfiguration: "
-                                                    "expected apiVersion: "},
-    {"apiVersion: v1\nkind: EncryptionConfiguration\nresources: []", "F:2:7: not an Encryption"},
-    {"apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfig\nresources: []", "F:2:7: not"},
-    {"apiVersion: apiserver.config.k8s.io/v2\nkind: EncryptionConfiguration\n", "F:1:13: not an"},
-    {"apiVersion: 1\nkind: x\n", "F:1:13: apiVersion: expected text, found a number; put it in"},
-    {"apiVersion: v1\nkind: [x]\n", "F:2:7: kind: expected text, found a list"},
-    {HEAD, "F:1:1: resources is missing"},
-    {HEAD "resources:\n", "F:3:1: resources: expected a list, found nothing"},
-    {HEAD "resources: {}\n", "F:3:12: resources: expected a list, found a mapping"},
-    {HEAD "resource: []\n", "F:3:1: unknown key (did you mean 'resources'?); expected one of: "
-                            "apiVersion, kind, resources"},
-    {HEAD "resources: [a]", "F:3:13: an entry of resources: expected keys and values (a mapping)"},
-    {HEAD "resources: [{provider: []}]", "F:3:14: unknown key (did you mean 'providers'?); expec"},
-    {HEAD "resources: [{resources: secrets}]", "F:3:25: resources: expected a list, found text"},
-    {HEAD "resources: [{resources: [1]}]", "F:3:26: name of a resource: expected text, found a"},
-    {HEAD "resources: [{providers: {}}]", "F:3:25: providers: expected a list, found a mapping"},
-    {HEAD "resources: [{providers: []}]\nresources: []", "F:4:1: repeated key, first in line 3"},
-    {ENTRY("kms"), "F:3:26: a provider: expected keys and values (a mapping), found text"},
-    {ENTRY("{}"), "F:3:26: a provider needs exactly one of identity, aescbc, aesgcm, secretbox"},
-    {ENTRY("{identity: {}, kms: {}}"), "F:3:26: a provider needs exactly one of"},
-    {ENTRY("{aescgm: {}}"), "F:3:27: unknown key (did you mean 'aesgcm'?); expected one of: "
-                            "identity, aescbc, aesgcm, secretbox, kms"},
-    {ENTRY("{identity: }"), "F:3:27: identity: expected {}, found nothing"},
-    {ENTRY("{identity: {a: 1}}"), "F:3:37: identity: expected {}, found a mapping"},
-    {ENTRY("{identity: []}"), "F:3:37: identity: expected {}, found a list"},
-    {ENTRY("{aescbc: }"), "F:3:27: aescbc: expected keys and values (a mapping), found nothing"},
-    {ENTRY("{aescbc: {key: []}}"), "F:3:36: unknown key (did you mean 'keys'?); expected one of"},
-    {ENTRY("{aescbc: {keys: {}}}"), "F:3:42: keys: expected a list, found a mapping"},
-    {ENTRY("{aescbc: {keys: [a]}}"), "F:3:43: a key: expected keys and values (a mapping)"},
-    {ENTRY("{aescbc: {keys: [{nam: a}]}}"), "F:3:44: unknown key (did you mean 'name'?)"},
-    {ENTRY("{aescbc: {keys: [{name: 1}]}}"), "F:3:50: name of a key: expected text, found a num"},
-    {ENTRY("{aescbc: {keys: [{secret: [x]}]}}"), "F:3:52: secret: expected text, found a list"},
-    {ENTRY("{aescbc: {keys: [{secret: a, secret: b}]}}"), "F:3:55: repeated key, first in line 3"},
-    {ENTRY("{kms: }"), "F:3:27: kms: expected keys and values (a mapping), found nothing"},
-    {ENTRY("{kms: {apiversion: v2}}"),
-     "F:3:33: unknown key (did you mean 'apiVersion'?); expected"},
-    {ENTRY("{kms: {apiVersion: 2}}"), "F:3:45: apiVersion: expected text, found a number; put"},
-    {ENTRY("{kms: {name: {}}}"), "F:3:39: name: expected text, found a mapping"},
-    {ENTRY("{kms: {name: true}}"), "F:3:39: name: expected text, found true or false; put it in"},
-    {ENTRY("{kms: {endpoint: [a]}}"), "F:3:43: endpoint: expected text, found a list"},
-    {ENTRY("{kms: {timeout: 3}}"), "F:3:42: timeout: expected text, found a number; put it in"},
-    {ENTRY("{kms: {timeout: \"3\"}}"), "F:3:42: timeout: expected a duration such as 3s or 500ms"},
-    {ENTRY("{kms: {timeout: 3d}}"), "F:3:42: timeout: expected a duration"},
-    {ENTRY("{kms: {cachesize: x}}"), "F:3:44: cachesize: expected a whole number without quotes"},
-    {ENTRY("{kms: {cachesize: \"1\"}}"), "F:3:44: cachesize: expected a whole number"},
-    {ENTRY("{kms: {cachesize: 1.5}}"), "F:3:44: cachesize: expected a whole number"},
-    {ENTRY("{kms: {cachesize: 2147483648}}"), "F:3:44: cachesize: expected a whole number"},
-    {ENTRY("{kms: {cachesize: []}}"), "F:3:44: cachesize: expected a whole number"},
-    {ENTRY("{kms: &a {}}"), "F:3:32: anchors (&) are not allowed here"},
+    {"# nothing\n", "F:1:1: empty"},
+    {ENTRY("{kms: &a {}}"), "F:3:48: anchors (&) are not allowed here"},
+    {ENTRY("{kms: *a}"), "F:3:48: aliases (*) are not allowed here"},
+    {ENTRY("{kms: !!map {}}"), "F:3:48: tags (!) are not allowed here"},
+    {ENTRY("{<<: {}}"), "F:3:43: merge keys (<<) are not allowed here"},
+    {"%YAML 1.1\n---\n" HEAD, "F:1:1: directives (%) are not allowed here"},
     {HEAD "resources: []\n---\n" HEAD, "F:4:1: a second document"},
     {HEAD "resources: [", "F:4:1: not valid YAML"},
+    {HEAD "resources:\t[]\n", "F:3:11: a tab; use blanks"},
+    {HEAD "# \xe2\x80\xa8\n", "F:3:3: a control character, line end or mark beyond ASCII"},
+    {"\xef\xbb\xbf" HEAD, "F:1:1: a control character, line end or mark beyond ASCII"},
+    {HEAD "# \xc2\x85\n", "F:3:3: a control character, line end or mark beyond ASCII"},
+    {HEAD "resources: [{resources: [\"\\x61\"]}]", "F:3:26: a backslash in double quotes"},
+    {HEAD "resources: [{resources: [\xc3\xa9]}]", "F:3:26: a name of a resource with letters"},
+    {HEAD "null: x\n", "F:3:1: a key must be a word"},
+    {HEAD "~: x\n", "F:3:1: a key must be a word"},
+    {HEAD "[a]: x\n", "F:3:1: a key must be a word"},
+    {ENTRY("{kms: {endpoint: \"unix://[::1]/x\"}}"), "F:3:59: an endpoint with a host in brackets"},
+    {HEAD "resources:\n- providers:\n  - aescbc:\n      keys:\n      - secret: |\n          x\n",
+     "F:8:1: a text over several lines"},
 };
+
+/* Faults of the form: the file is read, and the first of them is this one. */
+static const struct bad faults[] = {
+    {"[]", "F:1:1: wrong-type: the file: expected keys and values (a mapping), found a list"},
+    {"kind: EncryptionConfiguration\n",
+     "F:1:1: file-kind: not an EncryptionConfiguration: expected "
+     "apiVersion: apiserver.config.k8s.io/v1 and kind: Encryp"},
+    {"apiVersion: v1\nresources: []", "F:1:1: file-kind: not an"},
+    {"apiVersion: v1\nkind: Secret\nresources: []", "F:2:7: file-kind: not an"},
+    {"apiVersion: v1\nkind: EncryptionConfiguration\nresources: []", "F:2:7: file-kind: not an"},
+    {"apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfig\n", "F:2:7: file-kind: not"},
+    {"apiVersion: apiserver.config.k8s.io/v2\nkind: EncryptionConfiguration\n", "F:1:13: file-kin"},
+    {"apiVersion: 1\nkind: x\n", "F:1:13: wrong-type: apiVersion: expected text, found a number; "
+                                 "put it in quotes"},
+    {"apiVersion: v1\nkind: [x]\n", "F:2:7: wrong-type: kind: expected text, found a list"},
+    {"apiVersion: v1\nkind: EncryptionConfig\nKind: []\n",
+     "F:3:7: wrong-type: kind: expected text"},
+    {"apiversion: v1\nkind: EncryptionConfig\n", "F:1:1: unknown-field: the file: unknown field"},
+    {HEAD, "F:1:1: no-entries: resources without an entry"},
+    {HEAD "resources:\n", "F:3:1: no-entries: resources without an entry"},
+    {HEAD "resources: {}\n", "F:3:12: wrong-type: resources: expected a list, found a mapping"},
+    {HEAD "resource: []\n", "F:3:1: unknown-field: the file: unknown field; expected one of: "
+                            "apiVersion, kind, resources"},
+    {HEAD "resources: [a]", "F:3:13: wrong-type: an entry of resources: expected keys and values"},
+    {HEAD "resources: [{provider: []}]", "F:3:14: unknown-field: an entry of resources: unknown"},
+    {HEAD "resources: [{resources: secrets}]",
+     "F:3:25: wrong-type: resources: expected a list, fou"},
+    {HEAD "resources: [{resources: [1]}]", "F:3:26: wrong-type: name of a resource: expected text"},
+    {HEAD "resources: [{resources: [yes]}]",
+     "F:3:26: wrong-type: name of a resource: expected tex"},
+    {HEAD "resources: [{resources: [a], providers: {}}]",
+     "F:3:41: wrong-type: providers: expected"},
+    {HEAD "resources: [{resources: [a]}]", "F:3:13: no-providers: an entry without providers"},
+    {HEAD "resources: [~]", "F:3:13: no-resources: an entry without resources"},
+    {HEAD "resources: [{}]\nresources: [{}]",
+     "F:4:1: repeated-field: the file: resources stands he"},
+    {ENTRY("kms"),
+     "F:3:42: wrong-type: a provider: expected keys and values (a mapping), found te"},
+    {ENTRY("{}"), "F:3:42: provider-empty: a provider needs one of identity, aescbc, aesgcm, secr"},
+    {ENTRY("~"), "F:3:42: provider-empty: a provider needs one of"},
+    {ENTRY("{identity: {}, kms: {}}"), "F:3:42: provider-several: 2 providers in one element"},
+    {ENTRY("{aescgm: {}}"), "F:3:43: unknown-field: a provider: unknown field; expected one of: "
+                            "identity, aescbc, aesgcm, secretbox, kms"},
+    {ENTRY("{identity: }"), "F:3:42: provider-empty: a provider needs one of"},
+    {ENTRY("{identity: {a: 1}}"), "F:3:54: unknown-field: identity: unknown field; it has none"},
+    {ENTRY("{identity: []}"), "F:3:53: wrong-type: identity: expected {}, found a list"},
+    {ENTRY("{aescbc: x}"),
+     "F:3:51: wrong-type: aescbc: expected keys and values (a mapping), foun"},
+    {ENTRY("{aescbc: {key: []}}"), "F:3:52: unknown-field: aescbc: unknown field; expected one of"},
+    {ENTRY("{aescbc: {keys: {}}}"), "F:3:58: wrong-type: keys: expected a list, found a mapping"},
+    {ENTRY("{aescbc: {keys: []}}"), "F:3:43: no-keys: aescbc without keys"},
+    {ENTRY("{aescbc: {keys: [a]}}"), "F:3:59: wrong-type: a key: expected keys and values (a mapp"},
+    {ENTRY("{aescbc: {keys: [{nam: a}]}}"), "F:3:60: unknown-field: a key: unknown field"},
+    {ENTRY("{aescbc: {keys: [{name: 1}]}}"), "F:3:66: wrong-type: name of a key: expected text, f"},
+    {ENTRY("{aescbc: {keys: [{secret: [x]}]}}"),
+     "F:3:68: wrong-type: secret: expected text, found"},
+    {ENTRY("{aescbc: {keys: [{secret: 12}]}}"),
+     "F:3:68: wrong-type: secret: expected text, found a"},
+    {ENTRY("{aescbc: {keys: [{secret: a, secret: b}]}}"),
+     "F:3:71: repeated-field: a key: secret s"},
+    {ENTRY("{kms: x}"),
+     "F:3:48: wrong-type: kms: expected keys and values (a mapping), found text"},
+    {ENTRY("{kms: {apiversion: v2}}"),
+     "F:3:49: unknown-field: kms: unknown field; expected one of"},
+    {ENTRY("{kms: {apiVersion: 2}}"),
+     "F:3:61: wrong-type: apiVersion: expected text, found a numb"},
+    {ENTRY("{kms: {name: {}}}"), "F:3:55: wrong-type: name: expected text, found a mapping"},
+    {ENTRY("{kms: {name: true}}"),
+     "F:3:55: wrong-type: name: expected text, found true or false; "},
+    {ENTRY("{kms: {endpoint: [a]}}"), "F:3:59: wrong-type: endpoint: expected text, found a list"},
+    {ENTRY("{kms: {timeout: 3}}"),
+     "F:3:58: wrong-type: timeout: expected text, found a number; pu"},
+    {ENTRY("{kms: {cachesize: x}}"), "F:3:60: wrong-type: cachesize: expected a whole number with"},
+    {ENTRY("{kms: {cachesize: []}}"), "F:3:60: wrong-type: cachesize: expected a whole number"},
+    {"{}}", "F:1:3: json-form: the file begins with '{'"},
+    {" {kind: x}", "F:1:3: json-form: the file begins with '{'"},
+    {"{\"a\": 1} # x", "F:1:10: json-form: the file begins with '{'"},
+};
+
+static void check_text(const char *text, const char *got, const char *expected)
+{
+    if (strncmp(got, expected, strlen(expected)) != 0) {
+        fail_msg("%s\ngot      \"%s\"\nexpected \"%s\"", text, got, expected);
+    }
+}
 
 static void test_bad(void **state)
 {
@@ -204,11 +264,24 @@ static void test_bad(void **state)
         struct kerrinfo e = {0};
         struct encryption_config *c = NULL;
         enum kerr k = encryption_config_parse(bytes_of_text(bads[i].text), "F", &c, &e);
-        if (k != KERR_CONFIG || strncmp(e.text, bads[i].message, strlen(bads[i].message)) != 0) {
-            fail_msg("%s\ngot %s \"%s\"\nexpected \"%s\"", bads[i].text, kerr_name(k), e.text,
-                     bads[i].message);
-        }
+        assert_int_equal(k, k == KERR_OK ? KERR_BUG : KERR_CONFIG);
+        check_text(bads[i].text, e.text, bads[i].message);
         assert_null(c);
+    }
+}
+
+static void test_faults(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+        AUTO_ENCRYPTION_CONFIG c = parse_good(faults[i].text);
+        char got[LINT_TEXT_MAX + 64] = "none";
+        if (c->faults->count > 0) {
+            const struct lint_finding *f = &c->faults->items[0];
+            (void)snprintf(got, sizeof got, "%s:%u:%u: %s: %s", c->file, f->line, f->column,
+                           lint_rules[f->rule].id, f->message);
+        }
+        check_text(faults[i].text, got, faults[i].message);
     }
 }
 
@@ -276,21 +349,6 @@ static void test_find_kms(void **state)
     assert_null(encryption_config_find_kms(c, "/RUN/v2.sock"));
     AUTO_ENCRYPTION_CONFIG empty = parse_good(HEAD "resources: []");
     assert_null(encryption_config_find_kms(empty, "/run/v2.sock"));
-}
-
-static void test_samples(void **state)
-{
-    (void)state;
-    static const char *const samples[] = {"secrets.yaml", "secrets-configmaps.yaml",
-                                          "secrets-only-kms.yaml"};
-    struct kerrinfo e = {0};
-    for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
-        char *path = test_path(TEST_SOURCE "/config/samples", samples[i]);
-        AUTO_ENCRYPTION_CONFIG c = NULL;
-        assert_ok(&e, encryption_config_read(path, &c, &e));
-        assert_non_null(encryption_config_find_kms(c, "/run/etcdseal/kms.sock"));
-        free(path);
-    }
 }
 
 static void test_files(void **state)
@@ -404,22 +462,48 @@ static const char *const marked_forms[] = {
     ENTRY("{aescbc: {keys: [{name: a, secret: @}]}}"),
     ENTRY("{aescbc: {keys: [{name: a, secret: '@'}]}}"),
     ENTRY("{secretbox: {keys: [{secret: \"@\", name: a}]}}"),
-    ENTRY("{aesgcm: {keys: [{secret: \"@\\x41\", name: \"\\x61\"}]}}"),
+    "{\"apiVersion\":\"v1\",\"kind\":\"EncryptionConfig\",\"resources\":[{\"resources\":[\"a\"],"
+    "\"providers\":[{\"aesgcm\":{\"keys\":[{\"secret\":\"@\\u0041\",\"name\":\"\\u0061\"}]}}]}]}",
     HEAD "resources:\n- providers:\n  - aesgcm:\n      keys:\n      - name: a\n        secret: @\n",
-    HEAD "resources:\n- providers:\n  - aesgcm:\n      keys:\n      - secret: |\n          @\n"
-         "        name: a\n",
 };
 
-/* Typing errors, on whose way out the text must be gone as well. */
-static const char *const refused_forms[] = {
+/* Typing errors, of which nothing must stay either. */
+static const char *const fault_forms[] = {
     ENTRY("{aescbc: {keys: [{name: a, secrett: @}]}}"),
     ENTRY("{aescbc: {keys: [{name: a, secret: [@, \"@\"]}]}}"),
     ENTRY("{aescbc: {keys: [{name: a, @: secret}]}}"),
+    ENTRY("{aescbc: {keys: [{name: a, secret: {@: @}}]}}"),
+    ENTRY("{aescbc: @}"),
+    HEAD "resources:\n- @: @\n",
+};
+
+static const char *const refused_forms[] = {
     ENTRY("{aescbc: {keys: [{name: a, secret: \"@}]}}"),
     ENTRY("{aescbc: {keys: [{name: a, secret: \"@\\q\"}]}}"),
     ENTRY("{aescbc: {keys: [{name: a, secret: &@ x}]}}"),
     HEAD "resources:\n- @\n  secret: @: @\n",
+    HEAD "resources:\n- providers:\n  - aesgcm:\n      keys:\n      - secret: |\n          @\n"
+         "        name: a\n",
 };
+
+static void check_nothing_stays(const char *path, const char *form, bool is_read)
+{
+    struct kerrinfo e = {0};
+    AUTO_ENCRYPTION_CONFIG c = NULL;
+    AUTO_LINT list = NULL;
+    struct lint_facts facts = {.socket_path = NULL};
+    write_with_mark(path, form);
+    if (!is_read) {
+        assert_refused(&e, KERR_CONFIG, "", encryption_config_read(path, &c, &e));
+        assert_false(is_in_memory());
+        return;
+    }
+    assert_ok(&e, encryption_config_read(path, &c, &e));
+    assert_false(is_in_memory());
+    assert_ok(&e, lint_encryption_config(c, &facts, &list, &e));
+    assert_true(list->is_refused);
+    assert_false(is_in_memory());
+}
 
 static void test_no_secret_stays_in_memory(void **state)
 {
@@ -439,14 +523,14 @@ static void test_no_secret_stays_in_memory(void **state)
         write_with_mark(path, marked_forms[i]);
         AUTO_ENCRYPTION_CONFIG c = NULL;
         assert_ok(&e, encryption_config_read(path, &c, &e));
-        assert_string_equal(c->entries[0].providers[0].keys[0].text, "a");
+        assert_string_equal(c->entries[0].providers[0].keys[0].name.text, "a");
         assert_false(is_in_memory());
     }
+    for (size_t i = 0; i < ARRAY_LEN(fault_forms); i++) {
+        check_nothing_stays(path, fault_forms[i], true);
+    }
     for (size_t i = 0; i < ARRAY_LEN(refused_forms); i++) {
-        write_with_mark(path, refused_forms[i]);
-        AUTO_ENCRYPTION_CONFIG c = NULL;
-        assert_refused(&e, KERR_CONFIG, "", encryption_config_read(path, &c, &e));
-        assert_false(is_in_memory());
+        check_nothing_stays(path, refused_forms[i], false);
     }
     free(path);
     test_folder_remove(folder);
@@ -460,10 +544,10 @@ int main(void)
         cmocka_unit_test(test_providers),
         cmocka_unit_test(test_forms_that_kube_apiserver_reads),
         cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_faults),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_keys_limit),
         cmocka_unit_test(test_find_kms),
-        cmocka_unit_test(test_samples),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_no_secret_stays_in_memory),
     };
