@@ -6,7 +6,7 @@
 #include "base/opt.h"
 
 /* Longest word of a table (option, command, choice) with the terminator; opt_check holds to it. */
-#define OPT_WORD_BYTES 32
+#define OPT_WORD_BYTES 40
 
 /* Row i of the program's options and, behind them, of --help and --version; NULL beyond. */
 const struct opt_row *opt_table_at(const struct opt_program *p, size_t i);

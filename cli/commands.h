@@ -30,4 +30,7 @@ opt_command_fn cmd_config_check;
 opt_command_fn cmd_config_print;
 opt_command_fn cmd_config_schema;
 
+opt_command_fn cmd_encryption_config_check;
+opt_command_fn cmd_encryption_config_generate;
+
 #endif

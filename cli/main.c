@@ -34,7 +34,11 @@ static enum kerr run(int argc, const char *const *argv, struct kerrinfo *e)
     if (k != KERR_OK) {
         return k;
     }
-    return call.what == OPT_RUN ? call.command->fn(&options, &call, e) : show(&call, e);
+    if (call.what != OPT_RUN) {
+        return show(&call, e);
+    }
+    k = out_check_form(&options, call.command, e);
+    return k == KERR_OK ? call.command->fn(&options, &call, e) : k;
 }
 
 int main(int argc, char **argv)

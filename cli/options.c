@@ -12,6 +12,7 @@ static const struct opt_noun nouns[] = {
     {"seal", "who can open the keystore, and how"},
     {"keystore", "look at the keystore, copy it, bring it back"},
     {"config", "the daemon's configuration"},
+    {"encryption-config", "kube-apiserver's EncryptionConfiguration"},
 };
 
 #define SPEC_HELP                                                                                  \
@@ -180,6 +181,40 @@ static const struct opt_command commands[] = {
      .verb = "schema",
      .help = "print the JSON Schema of the daemon's configuration, for editors",
      .fn = cmd_config_schema},
+
+    {.noun = "encryption-config",
+     .verb = "check",
+     .args = "FILE",
+     .args_min = 1,
+     .args_max = 1,
+     .help = "say what is wrong, risky or worth knowing about the file",
+     .more =
+         "Errors: kube-apiserver does not load it, or Secrets stay in plaintext, or no plugin "
+         "can be reached. Warnings and notes: it loads, and leaves something open.\n\n"
+         "Exit codes: 0 no errors, 1 errors (with --strict also warnings and notes), 2 the file "
+         "can't be judged, 3 it can't be read.",
+     .fn = cmd_encryption_config_check},
+    {.noun = "encryption-config",
+     .verb = "generate",
+     .args = "KIND",
+     .args_min = 1,
+     .args_max = 1,
+     .help = "print a ready file for one stage of a change",
+     .more =
+         "KIND is one of:\n"
+         "  secrets             Secrets\n"
+         "  secrets-configmaps  Secrets and ConfigMaps\n"
+         "  everything          all resources: the recommended end state\n"
+         "  from-aescbc         coming from aescbc\n"
+         "  from-aesgcm         coming from aesgcm\n"
+         "  from-secretbox      coming from secretbox\n"
+         "  from-kms            coming from another KMS v2 plugin\n"
+         "  leave               going back to plaintext\n\n"
+         "Each goes in stages: 1, for several API servers only, all learn to read the new form; "
+         "2, they write it; 3, the old form is no longer accepted (leave has no 3). The comments "
+         "in the file say when to go on. A new cluster begins with stage 3, a single API server "
+         "with stage 2.",
+     .fn = cmd_encryption_config_generate},
 };
 
 #define FIELD(name) offsetof(struct options, name)
@@ -216,11 +251,12 @@ static const struct opt_row rows[] = {
     {.name = "output",
      .letter = 'o',
      .value = "FORMAT",
-     .help = "how to print",
+     .help = "how to print; sarif is for 'encryption-config check'",
      .type = OPT_CHOICE,
-     .choices = "table|json|yaml",
+     .choices = "table|json|yaml|sarif",
      .preset = "table",
-     .commands = "init,key list,seal list,keystore info,keystore verify,status",
+     .commands = "init,key list,seal list,keystore info,keystore verify,status,"
+                 "encryption-config check",
      .offset = FIELD(output)},
 
     {.name = "seal",
@@ -318,6 +354,38 @@ static const struct opt_row rows[] = {
      .type = OPT_PATH,
      .commands = "config check",
      .offset = FIELD(encryption_config)},
+    {.name = "strict",
+     .help = "exit with 1 for warnings and notes too",
+     .type = OPT_FLAG,
+     .commands = "encryption-config check",
+     .offset = FIELD(is_strict)},
+    {.name = "stage",
+     .value = "N",
+     .help = "which stage of the change",
+     .type = OPT_U64,
+     .min = 1,
+     .max = 3,
+     .commands = "encryption-config generate",
+     .offset = FIELD(stage)},
+    {.name = "kms-socket",
+     .value = "PATH",
+     .help = "the daemon's KMS socket, instead of socket.path of the configuration",
+     .type = OPT_PATH,
+     .commands = "encryption-config generate",
+     .offset = FIELD(kms_socket)},
+    {.name = "provider-name",
+     .value = "NAME",
+     .help = "name of the kms provider, part of every stored value",
+     .type = OPT_TEXT,
+     .preset = "etcdseal",
+     .commands = "encryption-config generate",
+     .offset = FIELD(provider_name)},
+    {.name = "resource",
+     .value = "NAME",
+     .help = "what to encrypt, such as secrets or deployments.apps, instead of what KIND says",
+     .type = OPT_LIST,
+     .commands = "encryption-config generate",
+     .offset = FIELD(resources)},
 };
 
 const struct opt_program options_program = {

@@ -27,6 +27,11 @@ struct options {
     bool forget_record;
     bool watch;
     const char *encryption_config;
+    bool is_strict;
+    uint64_t stage;
+    const char *kms_socket;
+    const char *provider_name;
+    struct opt_list resources;
 };
 
 extern const struct opt_program options_program;

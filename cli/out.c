@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/commands.h"
+
 enum kerr out_print(const struct buf *text, struct kerrinfo *e)
 {
     if (fwrite(text->ptr, 1, text->len, stdout) != text->len || fflush(stdout) != 0) {
@@ -55,6 +57,17 @@ void out_warn(const char *fmt, ...)
 void out_error(const struct kerrinfo *e)
 {
     (void)fprintf(stderr, "etcdseal: %s\n", e->text);
+}
+
+enum kerr out_check_form(const struct options *o, const struct opt_command *command,
+                         struct kerrinfo *e)
+{
+    bool has_findings = command->fn == cmd_encryption_config_check;
+    if (o->output == NULL || strcmp(o->output, "sarif") != 0 || has_findings) {
+        return KERR_OK;
+    }
+    return kerr_set(e, KERR_USAGE,
+                    "'--output sarif' is for 'etcdseal encryption-config check' only");
 }
 
 bool out_is_doc(const struct options *o)

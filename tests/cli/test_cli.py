@@ -17,6 +17,7 @@ NOUNS = {
     "seal": ["list", "add", "remove", "test"],
     "keystore": ["info", "verify", "backup", "restore"],
     "config": ["check", "print"],
+    "encryption-config": ["check", "generate"],
 }
 SINGLE = ["init", "status"]
 COMMANDS = [[word] for word in SINGLE] + [[n, v] for n, verbs in NOUNS.items() for v in verbs]
