@@ -355,7 +355,8 @@ def test_good_configuration(workspace, store):
     assert str(store.keystore) in printed
 
 
-@pytest.mark.parametrize("sample", sorted(p.name for p in places.SAMPLES.glob("*.yaml")))
+@pytest.mark.parametrize("sample", ["everything-2.yaml", "everything-3.yaml", "leave-1.yaml",
+                                    "secrets-2.yaml", "secrets-3.yaml"])
 def test_samples_fit_the_configuration(workspace, store, sample):
     config = store.write_encryption_config(sample=sample)
     store.tool.run("config", "check", store.config_path, "--encryption-config", config,

@@ -35,6 +35,7 @@ type command struct {
 
 var commands = []command{
 	{"load", "read and check an EncryptionConfiguration; needs no plugin", setupLoad},
+	{"judge", "read and check the EncryptionConfigurations whose names are on stdin", setupJudge},
 	{"roundtrip", "store values, read them back as a restarted API server would", setupRoundtrip},
 	{"write", "store values and write them to a JSON-lines file", setupWrite},
 	{"read", "read the values that write left in a file", setupRead},

@@ -72,14 +72,7 @@ func setupLoad(fs *flag.FlagSet) func() (result, error) {
 	file := fs.String("config", "", "EncryptionConfiguration file")
 	reload := fs.Bool("reload", true, "check as with --encryption-provider-config-automatic-reload")
 	return func() (result, error) {
-		// With a context that has ended the first probe of the plugin fails at once, and so does
-		// the loop behind it: what is left is the reading and checking of the file.
-		// Its complaint about the socket would only mislead.
-		klog.LogToStderr(false)
-		klog.SetOutput(io.Discard)
-		ended, end := context.WithCancel(context.Background())
-		end()
-		config, err := encryptionconfig.LoadEncryptionConfig(ended, *file, *reload, apiServerID)
+		config, err := loadOnly(*file, *reload)
 		if err != nil {
 			return nil, err
 		}
@@ -103,6 +96,33 @@ func setupLoad(fs *flag.FlagSet) func() (result, error) {
 			"health_checks": checks,
 			"hash":          config.EncryptionFileContentHash,
 		}, nil
+	}
+}
+
+// loadOnly reads and checks a file without a word to a plugin: with a context that has ended the
+// first probe fails at once, and so does the loop behind it. The complaint about the socket, which
+// would only mislead, is not shown.
+func loadOnly(file string, reload bool) (*encryptionconfig.EncryptionConfiguration, error) {
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
+	ended, end := context.WithCancel(context.Background())
+	end()
+	return encryptionconfig.LoadEncryptionConfig(ended, file, reload, apiServerID)
+}
+
+// setupJudge loads file after file, whose names stand on stdin, one in a line, with automatic
+// reload on. A refused file is a result here, not a failure.
+func setupJudge(_ *flag.FlagSet) func() (result, error) {
+	return func() (result, error) {
+		names := bufio.NewScanner(os.Stdin)
+		for names.Scan() {
+			r := result{"file": names.Text(), "loads": true}
+			if _, err := loadOnly(names.Text(), true); err != nil {
+				r["loads"], r["error"] = false, err.Error()
+			}
+			emit(r)
+		}
+		return nil, names.Err()
 	}
 }
 

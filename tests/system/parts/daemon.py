@@ -81,7 +81,7 @@ class Daemon:
         new.rename(path)
         return path
 
-    def write_encryption_config(self, name="enc.yaml", sample="secrets.yaml", provider="etcdseal",
+    def write_encryption_config(self, name="enc.yaml", sample="secrets-2.yaml", provider="etcdseal",
                                 socket_path=None):
         """A file of config/samples with our socket in it."""
         text = (places.SAMPLES / sample).read_text()
