@@ -76,6 +76,8 @@ FAULTS = {
     "key-base64": [key("aescbc", "{name: a, secret: a-b}"), key("aescbc", f"{{name: a, secret: {KEY16[:-1]}}}")],
     "key-length": [key("aescbc", "{name: a, secret: c2hvcnQ=}"),
                    key("secretbox", f"{{name: a, secret: {KEY16}}}"),
+                   key("aesgcm", f"{{name: a, secret: {KEY24}{KEY24}}}"),
+                   key("secretbox", f"{{name: a, secret: {KEY24}{KEY24}}}"),
                    key("secretbox", f"{{name: a, secret: {KEY24}}}")],
     "name-empty": [kms("apiVersion: v2, endpoint: 'unix:///a'"),
                    kms("apiVersion: v2, endpoint: 'unix:///a', name: ''")],

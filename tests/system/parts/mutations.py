@@ -33,7 +33,7 @@ TIMEOUTS = ([None, None, "3s", "500ms", "1m30s"],
              "1e3s", "+3s", ".5s", "5.s", "0.1ns", "[3s]", "3 s", "1us", "1µs", "3S", "0", "--1s"])
 CACHESIZES = ([None], ["1000", "null", "0", "-1", "1e2", "'5'", "x", "99999999999", "~", "0x10"])
 ODD_SECRETS = ["c2hvcnQ=", "''", "null", "12345678", "not base64", "MDEyMzQ1Njc4OWFiY2RlZg",
-               KEY32 + KEY32, "[x]", "yes", "MDEyMzQ1Njc4OWFiY2RlZg=", "====", "A===", "AA==",
+               KEY24 + KEY32, KEY24 + KEY24, "[x]", "yes", "MDEyMzQ1Njc4OWFiY2RlZg=", "====", "A===", "AA==",
                "MDEyMzQ1Njc4OWFiY2Rl-g==", "0" * 32, "1e999999999999999999999999999999", "~",
                "REPLACE-THIS", "1" * 19, "MDEyMzQ1Njc4OWFiY2RlZh==", "'MDEyMzQ1Njc4OWFiY2RlZg== '",
                f"'{KEY32}'", f'"{KEY16}"', None, KEY16, KEY24, KEY32]

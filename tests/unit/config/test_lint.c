@@ -73,6 +73,8 @@ static const struct {
     {LINT_KEY_LENGTH, KEYS("secretbox", "{name: k, secret: ^" KEY16 "}")},
     {LINT_KEY_LENGTH, KEYS("secretbox", "{name: k, secret: ^" KEY24 "}")},
     {LINT_KEY_LENGTH, KEYS("aescbc", "{name: k, secret: ^c2hvcnQ=}")},
+    {LINT_KEY_LENGTH, KEYS("aesgcm", "{name: k, secret: ^" KEY24 KEY24 "}")},
+    {LINT_KEY_LENGTH, KEYS("secretbox", "{name: k, secret: ^" KEY24 KEY24 "}")},
 
     {LINT_NAME_EMPTY, FILE_OF("'*.*'", "{^kms: {" V2 "endpoint: 'unix:///run/a.sock'}}")},
     {LINT_NAME_COLON, ONE_KMS(V2 "endpoint: 'unix:///run/a.sock', name: ^'a:b'")},
