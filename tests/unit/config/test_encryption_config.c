@@ -394,14 +394,17 @@ static void make_mark(char mark[MARK_BYTES])
 
 static bool has_mark(const char *at, size_t len)
 {
-    for (size_t i = 0; i + MARK_BYTES <= len; i++) {
+    const char *end = at + len;
+    while (end - at >= MARK_BYTES &&
+           (at = memchr(at, hidden[0] ^ 3, (size_t)(end - at) - MARK_BYTES + 1)) != NULL) {
         size_t j = 0;
-        while (j < MARK_BYTES && (at[i + j] ^ 3) == hidden[j]) {
+        while (j < MARK_BYTES && (at[j] ^ 3) == hidden[j]) {
             j++;
         }
         if (j == MARK_BYTES) {
             return true;
         }
+        at++;
     }
     return false;
 }
