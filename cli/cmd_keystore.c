@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* etcdseal keystore …: look, check, copy, bring back. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -8,6 +9,7 @@
 #include "cli/out.h"
 #include "cli/setup.h"
 #include "cli/slots.h"
+#include "keystore/ks_backup.h"
 
 #define HASH_TEXT_BYTES (2 * HASH_BYTES + 1)
 
@@ -18,8 +20,10 @@ struct facts {
     char fingerprint[HASH_TEXT_BYTES];
     char store_id[TEXT_UUID_BYTES];
     char written_at[CLOCK_TEXT_BYTES];
-    const char *writer;  /* slot name; "-" for one that is not there any more */
-    const struct ks *ks; /* NULL: it was not opened, so nothing is verified */
+    const char *writer;                    /* slot name; "-" for one that is not there any more */
+    const struct ks *ks;                   /* NULL: it was not opened, so nothing is verified */
+    bool is_ours;                          /* this node's keystore, not some file */
+    const struct ks_backup_record *backup; /* the last one known; NULL: none */
 };
 
 static struct facts facts_of(const char *path, const struct ks_model *m,
@@ -32,6 +36,59 @@ static struct facts facts_of(const char *path, const struct ks_model *m,
     text_uuid(m->store_id, f.store_id);
     clock_format_s(m->written_at_s, f.written_at);
     return f;
+}
+
+/* The record of the last backup, if it can be read and is this keystore's. */
+static void find_backup(struct facts *f, const char *path, struct ks_backup_record *record)
+{
+    struct kerrinfo e = {0};
+    enum kerr k = ks_backup_record_read(path, record, &e);
+    f->is_ours = true;
+    if (k == KERR_OK && memcmp(record->store_id, f->m->store_id, KS_ID_BYTES) == 0) {
+        f->backup = record;
+    } else if (k != KERR_OK && k != KERR_NOTFOUND) {
+        out_warn("what was backed up last cannot be told: %s", e.text);
+    }
+}
+
+static void put_backup(struct doc *d, const struct facts *f)
+{
+    char sha256[HASH_TEXT_BYTES];
+    if (!f->is_ours) {
+        return;
+    }
+    if (f->backup == NULL) {
+        doc_text(d, "backup", NULL);
+    } else {
+        text_hex(BYTES_OF(f->backup->hash), sha256);
+        doc_object(d, "backup");
+        doc_u64(d, "generation", f->backup->generation);
+        doc_time(d, "at", f->backup->at_s);
+        doc_text(d, "sha256", sha256);
+        doc_close(d);
+    }
+    if (f->ks != NULL) {
+        doc_u64(d, "keys_without_backup", ks_backup_missing(f->m, f->backup));
+    }
+}
+
+static enum kerr backup_line(const struct facts *f, struct buf *to, struct kerrinfo *e)
+{
+    char at[CLOCK_TEXT_BYTES];
+    if (!f->is_ours) {
+        return KERR_OK;
+    }
+    if (f->backup == NULL) {
+        return buf_put_text(to, "last backup  NONE is known on this node\n", e);
+    }
+    clock_format_s(f->backup->at_s, at);
+    enum kerr k = buf_printf(to, e, "last backup  generation %llu, %s",
+                             (unsigned long long)f->backup->generation, at);
+    size_t missing = f->ks == NULL ? 0 : ks_backup_missing(f->m, f->backup);
+    if (k == KERR_OK && missing > 0) {
+        k = buf_printf(to, e, "; NOT IN IT: %zu of the keys", missing);
+    }
+    return k == KERR_OK ? buf_put_text(to, "\n", e) : k;
 }
 
 static void put_states(struct doc *d, const struct ks_model *m)
@@ -74,6 +131,7 @@ static enum kerr facts_doc(const struct options *o, const struct facts *f, struc
     doc_time(&d, "written_at", f->m->written_at_s);
     doc_text(&d, "written_by", f->writer);
     doc_text(&d, "fingerprint", f->fingerprint);
+    put_backup(&d, f);
     slots_doc(&d, f->m, NULL);
     if (f->ks != NULL) {
         doc_text(&d, "opened_by", ks_opened_by(f->ks)->name);
@@ -97,6 +155,7 @@ static enum kerr facts_table(const struct facts *f, struct buf *to, struct kerri
         k = buf_printf(to, e, "opened by    slot %s\nkeys         %zu\n", ks_opened_by(f->ks)->name,
                        f->m->key_count);
     }
+    k = k == KERR_OK ? backup_line(f, to, e) : k;
     k = k == KERR_OK ? buf_put_text(to, "\n", e) : k;
     return k == KERR_OK ? slots_table(f->m, NULL, to, e) : k;
 }
@@ -124,7 +183,11 @@ enum kerr cmd_keystore_info(void *ctx, const struct opt_call *call, struct kerri
     if (k != KERR_OK) {
         return k;
     }
+    struct ks_backup_record record;
     struct facts f = facts_of(path, m, hash);
+    if (call->arg_count == 0) {
+        find_backup(&f, path, &record);
+    }
     return facts_print(o, &f, e);
 }
 
@@ -140,7 +203,9 @@ enum kerr cmd_keystore_verify(void *ctx, const struct opt_call *call, struct ker
         return k;
     }
     struct facts f = facts_of(s.place.path, ks_model(ks), ks_file_hash(ks));
+    struct ks_backup_record record;
     f.ks = ks;
+    find_backup(&f, s.place.path, &record);
     k = facts_print(o, &f, e);
     for (size_t i = 0; i < f.m->slot_count && k == KERR_OK; i++) {
         const struct ks_slot *slot = &f.m->slots[i];

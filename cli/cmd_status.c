@@ -55,6 +55,25 @@ static enum kerr put_keystore(struct buf *to, const struct daemon_view *v, struc
     return k == KERR_OK ? put_line(to, "  its hash", v->current_key_id_hash, e) : k;
 }
 
+static enum kerr put_backup(struct buf *to, const struct daemon_view *v, struct kerrinfo *e)
+{
+    char missing[64] = "";
+    char line[128];
+    char at[CLOCK_TEXT_BYTES];
+    if (!v->is_backup_told) {
+        return KERR_OK;
+    }
+    if (v->keys_without_backup > 0) {
+        (void)snprintf(missing, sizeof missing, "; NOT IN IT: %llu of the keys",
+                       (unsigned long long)v->keys_without_backup);
+    }
+    clock_format_s(v->backup_at_s, at);
+    (void)snprintf(line, sizeof line, "generation %llu, %s%s",
+                   (unsigned long long)v->backup_generation, at, missing);
+    return put_line(to, "last backup",
+                    v->backup_generation == 0 ? "NONE is known on this node" : line, e);
+}
+
 static enum kerr put_reload(struct buf *to, const struct daemon_view *v, struct kerrinfo *e)
 {
     char line[KERRINFO_TEXT_MAX];
@@ -91,6 +110,7 @@ static enum kerr print_page(const struct daemon_view *v, struct buf *to, struct 
     k = k == KERR_OK ? put_time(to, "started", v->started_at_s, "", e) : k;
     k = k == KERR_OK ? put_line(to, "version", v->version, e) : k;
     k = k == KERR_OK ? put_keystore(to, v, e) : k;
+    k = k == KERR_OK ? put_backup(to, v, e) : k;
     k = k == KERR_OK ? put_reload(to, v, e) : k;
     k = k == KERR_OK ? put_line(to, "WARNING", v->warning, e) : k;
     return k == KERR_OK && json_count(v->keys) > 0 ? put_keys(to, v, e) : k;

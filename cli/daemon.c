@@ -54,6 +54,16 @@ static bool check_lists(const struct daemon_view *v)
     return is_good;
 }
 
+/* null while the daemon is sealed. */
+static bool read_backup(const struct json_value *backup, struct daemon_view *v)
+{
+    v->is_backup_told = json_kind(backup) != JSON_IS_NULL;
+    return !v->is_backup_told ||
+           (json_as_u64(json_member(backup, "generation"), &v->backup_generation) &&
+            to_time(json_member(backup, "at"), &v->backup_at_s) &&
+            json_as_u64(json_member(backup, "keys_missing"), &v->keys_without_backup));
+}
+
 static bool read_view(const struct json_value *root, struct daemon_view *v)
 {
     const struct json_value *p = json_member(root, "provider");
@@ -71,6 +81,7 @@ static bool read_view(const struct json_value *root, struct daemon_view *v)
            to_text(json_member(p, "current_key_id_hash"), &v->current_key_id_hash) &&
            to_text(json_member(p, "opened_by"), &v->opened_by) &&
            to_text(json_member(p, "warning"), &v->warning) &&
+           read_backup(json_member(p, "backup"), v) &&
            json_as_bool(json_member(reload, "ok"), &v->is_reload_ok) &&
            to_time(json_member(reload, "at"), &v->reload_at_s) &&
            to_text(json_member(reload, "message"), &v->reload_message) && check_lists(v);

@@ -26,7 +26,11 @@ struct daemon_view {
     const char *current_key_id;
     const char *current_key_id_hash;
     const char *opened_by;
-    const char *warning; /* needs a person although keys are served */
+    const char *warning;        /* needs a person although keys are served */
+    bool is_backup_told;        /* not while it is sealed */
+    uint64_t backup_generation; /* 0: no backup is known */
+    uint64_t backup_at_s;
+    uint64_t keys_without_backup;
     const struct json_value *keys;
     bool is_reload_ok;
     uint64_t reload_at_s;

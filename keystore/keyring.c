@@ -26,6 +26,8 @@ static enum kerr fill_key(const struct ks_key *from, struct keyring_key *to, str
     ks_key_id_text(from->id, to->id);
     to->state = ks_state(from);
     to->suite = (enum suite)from->suite;
+    to->created_at_s = from->created_at_s;
+    to->promoted_at_s = from->promoted_at_s;
     if (!ks_state_unwraps(to->state)) {
         return KERR_OK;
     }

@@ -12,6 +12,8 @@ struct keyring_key {
     char id[KS_KEY_ID_TEXT];
     enum ks_state state;
     enum suite suite;
+    uint64_t created_at_s;  /* wall time */
+    uint64_t promoted_at_s; /* 0: never was primary */
     struct secret *subkeys; /* crypto/suite.h; NULL when the state does not unwrap */
 };
 

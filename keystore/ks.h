@@ -4,8 +4,9 @@
  *
  * Four files lie in one folder (0700): `keystore`, `keystore.prev` (the generation before; nothing
  * opens it by itself), `keystore.unseal` (how this node opens its slots) and `keystore.accepted`
- * (what this node believes, ks_accept.h); beside them `keystore.lock`, which writers hold. The
- * names follow the path that is configured: PATH, PATH.prev, …
+ * (what this node believes, ks_accept.h); beside them `keystore.lock`, which writers hold, and
+ * `keystore.backed-up`, what was copied last (ks_backup.h). The names follow the path that is
+ * configured: PATH, PATH.prev, …
  *
  * Codes: NOTFOUND (no keystore), FORMAT (damaged), UNSUP (newer), INTEGRITY (wrong secret,
  * altered), UNTRUSTED (not a keystore that this node accepts), SEALED (a person must enter
@@ -110,7 +111,9 @@ enum kerr ks_remove_slot(const struct ks_place *place, const char *name,
 enum kerr ks_test_slot(const struct ks_place *place, const char *name,
                        struct kerrinfo *e) MUST_CHECK;
 
-/* Copies a verified keystore to a new file (EXISTS otherwise) and gives its SHA-256. */
+/* Copies a verified keystore to a new file (EXISTS otherwise), gives its SHA-256, and records in
+ * PATH.backed-up (ks_backup.h) what was copied. A record that cannot be written does not fail the
+ * backup: a person is told. */
 enum kerr ks_backup(const struct ks_place *place, const char *to, uint8_t ret_hash[HASH_BYTES],
                     struct kerrinfo *e) MUST_CHECK;
 

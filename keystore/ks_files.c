@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "keystore/ks.h"
 #include "keystore/ks_accept.h"
+#include "keystore/ks_backup.h"
 
 struct file_row {
     const char *suffix;
@@ -23,6 +24,7 @@ static const struct file_row files[KS_FILE_COUNT] = {
     [KS_FILE_ACCEPTED] = {".accepted", KS_ACCEPTED_FILE_MAX},
     [KS_FILE_LOCK] = {".lock", 0},
     [KS_FILE_DAMAGED] = {".damaged", 0},
+    [KS_FILE_BACKED_UP] = {".backed-up", KS_BACKED_UP_FILE_MAX},
 };
 
 static enum kerr set_names(struct ks_folder *f, const char *name, struct kerrinfo *e)

@@ -17,6 +17,7 @@ enum ks_file {
     KS_FILE_ACCEPTED,
     KS_FILE_LOCK,
     KS_FILE_DAMAGED,
+    KS_FILE_BACKED_UP,
     KS_FILE_COUNT
 };
 

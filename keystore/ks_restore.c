@@ -1,39 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "keystore/ks_change.h"
 #include "keystore/ks_share.h"
-
-enum kerr ks_backup(const struct ks_place *place, const char *to, uint8_t ret_hash[HASH_BYTES],
-                    struct kerrinfo *e)
-{
-    AUTO_FOLDER folder = KS_FOLDER_NONE;
-    AUTO_KS ks = NULL;
-    AUTO_BUF file = {0};
-    uint8_t hash[HASH_BYTES];
-    enum kerr k = ks_folder_open(place->path, false, &folder, e);
-    if (k == KERR_OK) {
-        k = ks_open_in(place, &folder, NULL, &ks, e);
-    }
-    if (k == KERR_OK) {
-        k = ks_folder_read(&folder, KS_FILE_KEYSTORE, &file, e);
-    }
-    if (k != KERR_OK) {
-        return k;
-    }
-    hash_sha256(buf_view(&file), hash);
-    if (memcmp(hash, ks->hash, sizeof hash) != 0) {
-        return kerr_set(e, KERR_BUSY, "the keystore changed meanwhile; nothing was written");
-    }
-    k = file_create(to, buf_view(&file), geteuid(), getegid(), e);
-    if (k == KERR_OK) {
-        memcpy(ret_hash, hash, HASH_BYTES);
-    }
-    return k;
-}
 
 static enum kerr read_record(const struct ks_folder *folder, const struct ks_slot_keys *keys,
                              struct ks_accepted **ret, struct kerrinfo *e)

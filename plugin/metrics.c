@@ -274,20 +274,44 @@ static void put_durations(struct out *o, const struct metrics *m)
     }
 }
 
-static void put_decrypts(struct out *o, const struct metrics *m)
+static void put_decrypt_row(struct out *o, const char *key_id, const char *state, uint64_t count)
+{
+    char hash[KMS_KEY_ID_HASH_BYTES];
+    kms_key_id_hash(bytes_of_text(key_id), hash);
+    PUT(o, "etcdseal_decrypts_total{key_id_hash=\"%s\",state=\"%s\"} %llu\n", hash, state,
+        U64(count));
+}
+
+static bool is_counted(const struct metrics *m, const struct provider_key *key)
+{
+    size_t state = state_index(key->state);
+    for (size_t i = 0; i < METRICS_KEYS_MAX; i++) {
+        if (is_row_of(&m->keys[i], bytes_of_text(key->id))) {
+            return m->keys[i].by_state[state] > 0;
+        }
+    }
+    return false;
+}
+
+/* Keys of the keystore that were not asked for stand at 0, so that the first time one is, a rate
+ * over it sees that: kube-apiserver may ask but once. */
+static void put_decrypts(struct out *o, const struct metrics *m, const struct provider_info *p)
 {
     put_head(o, "etcdseal_decrypts_total", "counter",
              "Decrypt calls by hashed id of the key that they named and its state; a disabled or "
              "destroyed key refuses.");
     for (size_t i = 0; i < METRICS_KEYS_MAX; i++) {
         const struct key_row *row = &m->keys[i];
-        char hash[KMS_KEY_ID_HASH_BYTES];
-        kms_key_id_hash(bytes_of_text(row->id), hash);
         for (size_t s = 0; s < STATE_COUNT; s++) {
             if (row->by_state[s] > 0) {
-                PUT(o, "etcdseal_decrypts_total{key_id_hash=\"%s\",state=\"%s\"} %llu\n", hash,
-                    state_names[s], U64(row->by_state[s]));
+                put_decrypt_row(o, row->id, state_names[s], row->by_state[s]);
             }
+        }
+    }
+    for (size_t i = 0; i < p->key_count && i < PROVIDER_INFO_KEYS; i++) {
+        const struct provider_key *key = &p->keys[i];
+        if (!is_counted(m, key)) {
+            put_decrypt_row(o, key->id, state_names[state_index(key->state)], 0);
         }
     }
 }
@@ -349,6 +373,44 @@ static void put_keystore(struct out *o, const struct metrics_view *v)
         kms_key_id_hash(bytes_of_text(p->current_key_id), hash);
         PUT(o, "etcdseal_current_key_id_hash{key_id_hash=\"%s\"} 1\n", hash);
     }
+    put_head(o, "etcdseal_keystore_info", "gauge",
+             "Always 1; the label is the id of the keystore, the same on all nodes that share it.");
+    if (*p->store_id != 0) {
+        PUT(o, "etcdseal_keystore_info{store_id=\"%s\"} 1\n", p->store_id);
+    }
+}
+
+/* A time that is not known is left out: 0 would look like a key of 1970. */
+static void put_time(struct out *o, const char *name, const char *help, uint64_t at_s)
+{
+    put_head(o, name, "gauge", help);
+    if (at_s != 0) {
+        PUT(o, "%s %llu\n", name, U64(at_s));
+    }
+}
+
+static void put_primary(struct out *o, const struct provider_info *p)
+{
+    put_time(o, "etcdseal_primary_key_created_timestamp_seconds",
+             "Unix time at which the primary key was made.", p->primary_created_at_s);
+    put_time(o, "etcdseal_primary_key_promoted_timestamp_seconds",
+             "Unix time from which the primary key wraps.", p->primary_promoted_at_s);
+}
+
+static void put_backup(struct out *o, const struct provider_info *p)
+{
+    put_head(o, "etcdseal_keystore_backup_generation", "gauge",
+             "Generation of the keystore's last backup that this node knows of; 0 for none.");
+    if (p->is_serving) {
+        PUT(o, "etcdseal_keystore_backup_generation %llu\n", U64(p->backup.generation));
+    }
+    put_time(o, "etcdseal_keystore_backup_timestamp_seconds",
+             "Unix time of the last backup that this node knows of.", p->backup.at_s);
+    put_head(o, "etcdseal_keystore_keys_without_backup", "gauge",
+             "Keys of the keystore that are not in the last backup that this node knows of.");
+    if (p->is_serving) {
+        PUT(o, "etcdseal_keystore_keys_without_backup %zu\n", p->backup.keys_missing);
+    }
 }
 
 static void put_daemon(struct out *o, const struct metrics_view *v)
@@ -392,12 +454,14 @@ enum kerr metrics_text(struct metrics *m, const struct metrics_view *v, struct b
     (void)pthread_mutex_lock(&m->lock);
     put_requests(&o, m);
     put_durations(&o, m);
-    put_decrypts(&o, m);
+    put_decrypts(&o, m, v->provider);
     put_reloads(&o, m, v);
     put_warning(&o, v);
     put_connections(&o, m, v);
     (void)pthread_mutex_unlock(&m->lock);
     put_keystore(&o, v);
+    put_primary(&o, v->provider);
+    put_backup(&o, v->provider);
     put_daemon(&o, v);
     put_process(&o, v);
     return o.k;

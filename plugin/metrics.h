@@ -17,8 +17,9 @@
 
 /* Keys whose use is counted; a keystore shows as many. */
 #define METRICS_KEYS_MAX PROVIDER_INFO_KEYS
-/* Bytes of the longest text: the fixed part is under 16 KiB, a key has at most 1 KiB. */
-#define METRICS_TEXT_MAX ((size_t)320 * 1024)
+/* Bytes of the longest text: the fixed part is under 16 KiB, a key that was used has at most
+ * 1.2 KiB, one that was not 170 bytes. */
+#define METRICS_TEXT_MAX ((size_t)384 * 1024)
 
 /* Why a connection was closed before it reached the rpc server. */
 enum metrics_refusal {

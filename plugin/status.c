@@ -28,10 +28,27 @@ static void put_keys(struct json_writer *w, const struct provider_info *p, struc
         json_put_text(w, "id", p->keys[i].id);
         put_hash(w, "id_hash", p->keys[i].id);
         json_put_text(w, "state", p->keys[i].state);
+        json_put_time(w, "created_at", p->keys[i].created_at_s);
+        json_put_time(w, "promoted_at", p->keys[i].promoted_at_s);
         json_put_u64(w, "decrypts", use.decrypts);
         json_put_time(w, "last_decrypt_at", use.last_s);
         json_put_close(w);
     }
+    json_put_close(w);
+}
+
+/* null while sealed; with no backup known, its generation is 0. */
+static void put_backup(struct json_writer *w, const struct provider_info *p)
+{
+    if (!p->is_serving) {
+        json_put_text(w, "backup", NULL);
+        return;
+    }
+    json_put_object(w, "backup");
+    json_put_u64(w, "generation", p->backup.generation);
+    json_put_time(w, "at", p->backup.at_s);
+    json_put_text(w, "sha256", or_null(p->backup.sha256));
+    json_put_u64(w, "keys_missing", p->backup.keys_missing);
     json_put_close(w);
 }
 
@@ -46,6 +63,7 @@ static void put_provider(struct json_writer *w, const struct provider_info *p, s
     put_hash(w, "current_key_id_hash", p->current_key_id);
     json_put_text(w, "opened_by", or_null(p->opened_by));
     json_put_text(w, "warning", or_null(p->warning));
+    put_backup(w, p);
     json_put_u64(w, "slots_opened", p->slots_opened);
     json_put_u64(w, "key_count", p->key_count);
     put_keys(w, p, m);

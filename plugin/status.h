@@ -14,7 +14,7 @@
 
 /* A loop that has not turned for so long hangs. */
 #define STATUS_LOOP_MAX_MS 5000
-/* Bytes of the JSON text: under 8 KiB and 256 bytes for each key. */
+/* Bytes of the JSON text: under 8 KiB and 384 bytes for each key. */
 #define STATUS_TEXT_MAX ((size_t)192 * 1024)
 
 /* How the last look at the keystore or the configuration ended. */

@@ -16,19 +16,21 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "keystore/keyring.h"
+#include "keystore/ks_backup.h"
 #include "provider/envelope.h"
 #include "provider/provider_ops.h"
 
 _Static_assert(KS_LIVE_KEYS_MAX <= PROVIDER_INFO_KEYS, "every key that is not destroyed is shown");
 
 struct local {
-    pthread_mutex_t lock; /* guards ring, state and loaded_at_s */
+    pthread_mutex_t lock; /* guards what follows, up to the place */
     bool has_lock;
     struct keyring *ring;  /* NULL until the first success */
     enum kerr not_serving; /* UNSEALING or SEALED while ring is NULL */
     uint64_t loaded_at_s;
     char opened_by[64];
     char warning[KERRINFO_TEXT_MAX];
+    struct provider_backup backup;
     /* Only the refreshing thread uses what follows. */
     struct ks_place place;
     struct seal_spec specs[CONFIG_SLOTS_MAX];
@@ -165,6 +167,24 @@ static void remember(struct local *l)
     (void)pthread_mutex_unlock(&l->lock);
 }
 
+/* A record that cannot be read is none: the next backup writes a good one. */
+static void look_at_backup(struct local *l)
+{
+    struct ks_backup_record r;
+    struct provider_backup backup = {0};
+    bool is_known = ks_backup_record_read(l->place.path, &r, NULL) == KERR_OK &&
+                    memcmp(r.store_id, ks_model(l->opened)->store_id, KS_ID_BYTES) == 0;
+    if (is_known) {
+        backup.generation = r.generation;
+        backup.at_s = r.at_s;
+        text_hex(BYTES_OF(r.hash), backup.sha256);
+    }
+    backup.keys_missing = ks_backup_missing(ks_model(l->opened), is_known ? &r : NULL);
+    (void)pthread_mutex_lock(&l->lock);
+    l->backup = backup;
+    (void)pthread_mutex_unlock(&l->lock);
+}
+
 static enum kerr local_refresh(void *ctx, bool *ret_changed, struct kerrinfo *e)
 {
     struct local *l = ctx;
@@ -182,6 +202,7 @@ static enum kerr local_refresh(void *ctx, bool *ret_changed, struct kerrinfo *e)
     (void)pthread_mutex_unlock(&l->lock);
     if (k == KERR_OK) {
         remember(l);
+        look_at_backup(l);
         *ret_changed = !is_current;
     }
     return k;
@@ -219,6 +240,7 @@ static void local_info(void *ctx, struct provider_info *ret)
     ret->loaded_at_s = l->loaded_at_s;
     memcpy(ret->opened_by, l->opened_by, sizeof ret->opened_by);
     memcpy(ret->warning, l->warning, sizeof ret->warning);
+    ret->backup = l->backup;
     (void)pthread_mutex_unlock(&l->lock);
     if (ring == NULL) {
         return;
@@ -229,6 +251,8 @@ static void local_info(void *ctx, struct provider_info *ret)
     ret->generation = keyring_generation(ring);
     (void)snprintf(ret->current_key_id, sizeof ret->current_key_id, "%s",
                    keyring_primary(ring)->id);
+    ret->primary_created_at_s = keyring_primary(ring)->created_at_s;
+    ret->primary_promoted_at_s = keyring_primary(ring)->promoted_at_s;
     for (size_t i = 0; i < keyring_count(ring); i++) {
         const struct keyring_key *key = keyring_at(ring, i);
         if (key->state == KS_DESTROYED || ret->key_count == PROVIDER_INFO_KEYS) {
@@ -237,6 +261,8 @@ static void local_info(void *ctx, struct provider_info *ret)
         struct provider_key *to = &ret->keys[ret->key_count++];
         (void)snprintf(to->id, sizeof to->id, "%s", key->id);
         to->state = ks_state_name(key->state);
+        to->created_at_s = key->created_at_s;
+        to->promoted_at_s = key->promoted_at_s;
     }
 }
 

@@ -57,7 +57,17 @@ struct provider_wrapped {
 /* One key as people may see it. */
 struct provider_key {
     char id[64];
-    const char *state; /* "primary", "retired", …: static */
+    const char *state;      /* "primary", "retired", …: static */
+    uint64_t created_at_s;  /* wall time; 0 while unknown */
+    uint64_t promoted_at_s; /* when it became primary; 0: never, or unknown */
+};
+
+/* The last backup of the keys that this node knows of. Shown only: nothing vouches for it. */
+struct provider_backup {
+    uint64_t generation; /* of the copy; 0: no backup is known */
+    uint64_t at_s;       /* wall time */
+    char sha256[65];     /* of the copy, hex */
+    size_t keys_missing; /* keys of the snapshot that are not in it; all of them with no backup */
 };
 
 /* Keys in a description: as many as a keystore may hold live (KS_LIVE_KEYS_MAX). */
@@ -74,6 +84,10 @@ struct provider_info {
     char current_key_id[64];
     struct provider_key keys[PROVIDER_INFO_KEYS]; /* all but destroyed ones */
     size_t key_count;
+    /* Of the current key; wall time, 0 while unknown. */
+    uint64_t primary_created_at_s;
+    uint64_t primary_promoted_at_s;
+    struct provider_backup backup;
     size_t slots_opened;             /* slots whose secret is in memory */
     char opened_by[64];              /* slot name and kind that unsealed: "boot (credential)" */
     char warning[KERRINFO_TEXT_MAX]; /* needs a person although keys are served; "": nothing */

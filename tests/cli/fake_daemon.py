@@ -37,8 +37,10 @@ class FakeDaemon:
                 "name": "local", "store_id": listing["store_id"],
                 "generation": listing["generation"], "loaded_at": utc(time.time()),
                 "current_key_id": primary[0], "current_key_id_hash": "sha256:" + "0" * 64,
-                "opened_by": "boot (file)", "warning": None, "slots_opened": 1,
-                "key_count": len(listing["keys"]),
+                "opened_by": "boot (file)", "warning": None,
+                "backup": {"generation": 0, "at": None, "sha256": None,
+                           "keys_missing": len(listing["keys"])},
+                "slots_opened": 1, "key_count": len(listing["keys"]),
                 "keys": [{"id": key["id"], "id_hash": "sha256:" + "0" * 64, "state": key["state"],
                           "decrypts": 0, "last_decrypt_at": None} for key in listing["keys"]],
             },
@@ -61,7 +63,8 @@ class FakeDaemon:
         self.answer |= {"ready": False, "sealed": True, "needs_a_person": person}
         self.answer["provider"] |= {"store_id": None, "generation": 0, "loaded_at": None,
                                     "current_key_id": None, "current_key_id_hash": None,
-                                    "opened_by": None, "warning": None, "keys": []}
+                                    "opened_by": None, "warning": None, "backup": None,
+                                    "keys": []}
         self.answer["last_reload"] |= {"ok": False, "code": "SEALED", "message": message}
 
     def __enter__(self):

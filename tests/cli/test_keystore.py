@@ -189,6 +189,77 @@ def test_backup(store):
     store.unchanged("keystore", "backup", "/dev/full").refused(1)
 
 
+def test_backup_is_recorded(store):
+    """What was copied last stands beside the keystore, and is shown with what it lacks."""
+    assert "last backup  NONE" in store.run("keystore", "info").ok().out
+    shown = store.run("keystore", "verify", "-o", "json").json()
+    assert (shown["backup"], shown["keys_without_backup"]) == (None, 1)
+    _, fingerprint = backup(store)
+    record = store.store / "keystore.backed-up"
+    assert record.stat().st_mode & 0o7777 == 0o600
+    assert f"sha256: {fingerprint}\n" in record.read_text()
+    shown = store.run("keystore", "info", "-o", "json").json()
+    assert (shown["backup"]["generation"], shown["backup"]["sha256"]) == (1, fingerprint)
+    assert shown["backup"]["at"].endswith("Z") and "keys_without_backup" not in shown
+    assert store.run("keystore", "verify", "-o", "json").json()["keys_without_backup"] == 0
+    store.stage()
+    assert "generation 1, " in store.run("keystore", "info").ok().out
+    out = store.run("keystore", "verify").ok().out
+    assert "last backup  generation 1, " in out and "NOT IN IT: 1 of the keys" in out
+    backup(store, "second")
+    out = store.run("keystore", "verify").ok().out
+    assert "last backup  generation 2, " in out and "NOT IN IT" not in out
+
+
+def test_backup_of_a_file_is_not_told(store):
+    """The record is about this node's keystore, not about a file that somebody names."""
+    path, _ = backup(store)
+    assert "backup" not in store.run("keystore", "info", path, "-o", "json").json()
+    assert "last backup" not in store.run("keystore", "info", path).ok().out
+
+
+def test_backup_that_cannot_be_recorded(store):
+    record = store.store / "keystore.backed-up"
+    record.symlink_to("/nowhere")
+    ran = store.run("keystore", "backup", store.folder / "copy")
+    assert ran.code == 0 and ran.out.strip() == sha256(store.keystore), ran.told()
+    assert "the copy is good" in ran.err and "keystore.backed-up" in ran.err
+    record.unlink()
+    ran = store.run("keystore", "backup", record)
+    assert ran.code == 0 and "the copy is good" in ran.err, ran.told()
+    assert sha256(record) == sha256(store.keystore), "the copy was written over"
+
+
+@pytest.mark.parametrize("text", ["", "garbage", "\0" * 100, "store: 00\n", "#" * 70000])
+def test_a_broken_record_is_only_told(store, text):
+    backup(store)
+    record = store.store / "keystore.backed-up"
+    record.write_text(text)
+    for command in ("info", "verify"):
+        ran = store.unchanged("keystore", command)
+        assert ran.code == 0 and "last backup  NONE" in ran.out, ran.told()
+        assert "cannot be told" in ran.err and "keystore.backed-up" in ran.err, ran.told()
+    store.rotate()
+
+
+def test_the_record_of_another_keystore_is_not_shown(store):
+    backup(store)
+    record = store.store / "keystore.backed-up"
+    line = [line for line in record.read_text().splitlines() if line.startswith("store: ")][0]
+    record.write_text(record.read_text().replace(line, "store: " + "0" * 32))
+    assert "last backup  NONE" in store.run("keystore", "info").ok().out
+
+
+@needs_root
+def test_backup_as_root_is_recorded_for_the_folders_owner(store):
+    for path in [store.store, *store.store.iterdir()]:
+        os.chown(path, 4321, 4321)
+    path, _ = backup(store)
+    assert path.stat().st_uid == 0, "the copy is for whoever made it"
+    assert (store.store / "keystore.backed-up").stat().st_uid == 4321
+    assert "last backup  generation 1" in store.run("keystore", "info").ok().out
+
+
 def test_restore_brings_a_lost_keystore_back(store):
     path, _ = backup(store)
     before = store.listing()

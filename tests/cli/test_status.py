@@ -68,6 +68,18 @@ def test_no_reload_yet(daemon, store):
     assert "never" in store.run("status").ok().out
 
 
+def test_backup(daemon, store):
+    assert "last backup  NONE is known on this node" in store.run("status").ok().out
+    daemon.answer["provider"]["backup"] = {"generation": 4, "at": "2026-11-24T02:31:40Z",
+                                           "sha256": "0" * 64, "keys_missing": 0}
+    out = store.run("status").ok().out
+    assert "last backup  generation 4, 2026-11-24T02:31:40Z\n" in out
+    daemon.answer["provider"]["backup"]["keys_missing"] = 2
+    assert "NOT IN IT: 2 of the keys" in store.run("status").ok().out
+    daemon.seal(True, "wrong secret")
+    assert "last backup" not in store.run("status").out
+
+
 def test_restart_needed(daemon, store):
     daemon.answer["restart_needed"] = ["socket.path", "provider"]
     out = store.run("status").ok().out

@@ -4,6 +4,7 @@
  * NOMEM, leaks nothing (seen by the address sanitizer's run of this test) and leaves the keystore
  * as it was.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "keystore/keyring.h"
@@ -33,6 +34,15 @@ static enum kerr stage(struct ks_fixture *f, struct kerrinfo *e)
 static enum kerr add_slot(struct ks_fixture *f, struct kerrinfo *e)
 {
     return ks_add_slot(&f->place, &f->slots[1], e);
+}
+
+/* A record that could not be written is told, and the backup succeeds without it. */
+static enum kerr back_up(struct ks_fixture *f, struct kerrinfo *e)
+{
+    static char path[4096];
+    uint8_t hash[HASH_BYTES];
+    (void)snprintf(path, sizeof path, "%s/copy", f->top);
+    return ks_backup(&f->place, path, hash, e);
 }
 
 /* One run with the n-th allocation failing; true when there was no n-th one. */
@@ -86,12 +96,19 @@ static void adding_a_slot(void **state)
     fail_each(add_slot, false);
 }
 
+static void backing_up(void **state)
+{
+    (void)state;
+    fail_each(back_up, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(opening),
         cmocka_unit_test(staging),
         cmocka_unit_test(adding_a_slot),
+        cmocka_unit_test(backing_up),
     };
     return cmocka_run_group_tests_name("keystore.alloc", tests, NULL, NULL);
 }

@@ -4,7 +4,9 @@
  * new one; it opens and takes the next change. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/lib/ks_fixture.h"
 
@@ -63,10 +65,68 @@ static void each_failing_call_is_survived(void **state)
     }
 }
 
+static bool exists(const char *folder, const char *name)
+{
+    char *path = test_path(folder, name);
+    bool is_there = access(path, F_OK) == 0;
+    free(path);
+    return is_there;
+}
+
+static void hear(void *ctx, const char *text)
+{
+    bool *was_told = ctx;
+    assert_non_null(strstr(text, "the copy is good"));
+    *was_told = true;
+}
+
+/* A backup either fails, or its copy is whole; a record that could not be written is told. */
+static bool back_up_with_failing_call(int n)
+{
+    struct ks_fixture f;
+    struct kerrinfo e = {0};
+    bool was_told = false;
+    uint8_t hash[HASH_BYTES];
+    fail_at = 0;
+    ks_fixture_init(&f, 1);
+    char *path = test_path(f.top, "copy");
+    f.place.tell = hear;
+    f.place.tell_ctx = &was_told;
+    calls = 0;
+    fail_at = n;
+    fail_with = ENOSPC;
+    enum kerr k = ks_backup(&f.place, path, hash, &e);
+    bool is_done = calls < n;
+    fail_at = 0;
+    assert_true(k == KERR_OK || k == KERR_IO);
+    if (k == KERR_OK) {
+        AUTO_BUF copy = test_read_file(f.top, "copy");
+        AUTO_BUF original = test_read_file(f.folder, "keystore");
+        assert_true(bytes_equal(buf_view(&copy), buf_view(&original)));
+        assert_true(was_told || exists(f.folder, "keystore.backed-up"));
+        assert_true(!is_done || !was_told);
+    }
+    ks_close(ks_fixture_open(&f));
+    ks_fixture_end(&f);
+    free(path);
+    return is_done;
+}
+
+static void a_backup_survives_each_failing_call(void **state)
+{
+    (void)state;
+    int n = 1;
+    while (!back_up_with_failing_call(n)) {
+        n++;
+    }
+    assert_true(n > 8); /* the calls of the copy and those of the record */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_failing_call_is_survived),
+        cmocka_unit_test(a_backup_survives_each_failing_call),
     };
     return cmocka_run_group_tests_name("keystore.calls", tests, NULL, NULL);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* keystore.unseal (first byte even) and keystore.accepted (odd). */
+/* keystore.accepted (first byte odd), keystore.backed-up (bit 1 set), keystore.unseal (neither). */
 #include <stdlib.h>
 
 #include "keystore/ks_accept.h"
+#include "keystore/ks_backup.h"
 #include "keystore/ks_files.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -49,16 +50,34 @@ static void read_accepted(struct bytes file)
     secret_free(secret);
 }
 
+static void read_backed_up(struct bytes text)
+{
+    static struct ks_backup_record r;
+    static struct ks_backup_record again;
+    AUTO_BUF printed = {0};
+    if (ks_backup_record_parse(text, &r, NULL) != KERR_OK ||
+        ks_backup_record_print(&r, &printed, NULL) != KERR_OK) {
+        return;
+    }
+    if (ks_backup_record_parse(buf_view(&printed), &again, NULL) != KERR_OK ||
+        again.generation != r.generation || again.at_s != r.at_s ||
+        again.key_count != r.key_count) {
+        abort();
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0) {
         return 0;
     }
     struct bytes rest = bytes_of(data + 1, size - 1);
-    if ((data[0] & 1) == 0) {
-        read_unseal(rest);
-    } else {
+    if ((data[0] & 1) != 0) {
         read_accepted(rest);
+    } else if ((data[0] & 2) != 0) {
+        read_backed_up(rest);
+    } else {
+        read_unseal(rest);
     }
     return 0;
 }

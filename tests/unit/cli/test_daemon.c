@@ -12,10 +12,11 @@ static struct kerrinfo e;
     "\"keys\":[{\"id\":\"k1\",\"state\":\"retired\",\"decrypts\":3,"                               \
     "\"last_decrypt_at\":\"2026-11-24T02:31:40Z\"},"                                               \
     "{\"id\":\"k2\",\"state\":\"primary\",\"decrypts\":0,\"last_decrypt_at\":null}]"
+#define BACKUP "\"backup\":{\"generation\":6,\"at\":\"1970-01-01T00:00:08Z\",\"keys_missing\":1}"
 #define PROVIDER                                                                                   \
     "\"provider\":{\"store_id\":\"s\",\"generation\":7,\"loaded_at\":\"1970-01-01T00:00:09Z\","    \
-    "\"current_key_id\":\"k2\",\"current_key_id_hash\":\"sha256:0\",\"opened_by\":null,"           \
-    "\"warning\":null," KEYS "}"
+    "\"current_key_id\":\"k2\",\"current_key_id_hash\":\"sha256:0\",\"opened_by\":null," BACKUP    \
+    ",\"warning\":null," KEYS "}"
 #define RELOAD "\"last_reload\":{\"at\":null,\"ok\":false,\"message\":null}"
 #define WHOLE                                                                                      \
     "{\"version\":\"0.1.0\",\"started_at\":\"1970-01-01T00:00:01Z\",\"ready\":true,"               \
@@ -37,6 +38,8 @@ static void test_whole(void **state)
     assert_true(v.is_ready && !v.needs_person && !v.is_reload_ok && v.reload_at_s == 0);
     assert_string_equal(v.store_id, "s");
     assert_string_equal(v.opened_by, "");
+    assert_true(v.is_backup_told && v.backup_generation == 6 && v.backup_at_s == 8);
+    assert_int_equal(v.keys_without_backup, 1);
     assert_string_equal(v.reload_message, "");
     assert_string_equal(v.current_key_id, "k2");
     assert_true(daemon_key_at(&v, 0, &key));
@@ -77,6 +80,10 @@ static void test_what_does_not_fit(void **state)
         {"\"keys\":[", "\"keys\":[null,"},
         {"\"decrypts\":3", "\"decrypts\":null"},
         {"\"state\":\"retired\"", "\"state\":null"},
+        {BACKUP, "\"backup\":3"},
+        {BACKUP, "\"x\":null"},
+        {"\"keys_missing\":1", "\"keys_missing\":null"},
+        {"00:00:08Z", "00:00:08"},
         {"\"last_decrypt_at\":null", "\"last_decrypt_at\":0"},
         {"\"last_decrypt_at\":null", "\"x\":0"},
         {"\"ok\":false", "\"ok\":null"},
@@ -97,6 +104,17 @@ static void test_what_does_not_fit(void **state)
     assert_refused(&e, KERR_DOWN, "as etcdseald", parse("null", &v));
 }
 
+static void test_sealed_tells_no_backup(void **state)
+{
+    (void)state;
+    AUTO_DAEMON v = {.doc = NULL};
+    char *text = with(BACKUP, "\"backup\":null");
+    assert_ok(&e, parse(text, &v));
+    assert_false(v.is_backup_told);
+    assert_true(v.backup_generation == 0 && v.keys_without_backup == 0);
+    free(text);
+}
+
 static void test_nobody(void **state)
 {
     (void)state;
@@ -111,6 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole),
         cmocka_unit_test(test_what_does_not_fit),
+        cmocka_unit_test(test_sealed_tells_no_backup),
         cmocka_unit_test(test_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

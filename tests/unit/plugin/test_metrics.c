@@ -64,6 +64,11 @@ static void test_a_fresh_daemon(void **state)
     assert_sample("etcdseal_refused_connections_total{reason=\"peer\"}", "0");
     assert_null(strstr(shown, "etcdseal_current_key_id_hash{"));
     assert_null(strstr(shown, "etcdseal_decrypts_total{"));
+    /* What is not known has no sample: a 0 would look like a fact. */
+    assert_null(strstr(shown, "\netcdseal_keystore_info{"));
+    assert_null(strstr(shown, "\netcdseal_primary_key_"));
+    assert_null(strstr(shown, "\netcdseal_keystore_backup_"));
+    assert_null(strstr(shown, "\netcdseal_keystore_keys_without_backup"));
 }
 
 static void test_requests(void **state)
@@ -130,6 +135,55 @@ static void test_keystore(void **state)
     assert_sample("etcdseal_reloads_total{result=\"changed\",reason=\"watch\"}", "1");
     assert_sample("etcdseal_reloads_total{result=\"failed\",reason=\"signal\"}", "1");
     assert_sample("etcdseal_refused_connections_total{reason=\"not_http2\"}", "1");
+}
+
+static void test_ages_and_backup(void **state)
+{
+    (void)state;
+    info.is_serving = true;
+    info.primary_created_at_s = 1795487100;
+    info.primary_promoted_at_s = 1795487200;
+    info.backup.keys_missing = 3;
+    (void)snprintf(info.store_id, sizeof info.store_id, "uuid");
+    render();
+    assert_sample("etcdseal_keystore_info{store_id=\"uuid\"}", "1");
+    assert_sample("etcdseal_primary_key_created_timestamp_seconds", "1795487100");
+    assert_sample("etcdseal_primary_key_promoted_timestamp_seconds", "1795487200");
+    assert_sample("etcdseal_keystore_backup_generation", "0");
+    assert_sample("etcdseal_keystore_keys_without_backup", "3");
+    assert_null(strstr(shown, "\netcdseal_keystore_backup_timestamp_seconds"));
+    info.backup = (struct provider_backup){.generation = 4, .at_s = 1795487300};
+    render();
+    assert_sample("etcdseal_keystore_backup_generation", "4");
+    assert_sample("etcdseal_keystore_backup_timestamp_seconds", "1795487300");
+    assert_sample("etcdseal_keystore_keys_without_backup", "0");
+}
+
+/* Each key stands there with its state from the start, and once only after it was used. */
+static void test_decrypts_begin_at_zero(void **state)
+{
+    (void)state;
+    char hash[KMS_KEY_ID_HASH_BYTES];
+    char primary[200];
+    char retired[200];
+    info.key_count = 1;
+    info.keys[0].state = "primary";
+    (void)snprintf(info.keys[0].id, sizeof info.keys[0].id, "a");
+    kms_key_id_hash(bytes_of_text("a"), hash);
+    (void)snprintf(primary, sizeof primary,
+                   "etcdseal_decrypts_total{key_id_hash=\"%s\",state=\"primary\"}", hash);
+    (void)snprintf(retired, sizeof retired,
+                   "etcdseal_decrypts_total{key_id_hash=\"%s\",state=\"retired\"}", hash);
+    render();
+    assert_sample(primary, "0");
+    metrics_decrypt(metrics, bytes_of_text("a"), "primary", 100);
+    render();
+    assert_sample(primary, "1");
+    assert_null(strstr(strstr(shown, primary) + 1, primary));
+    info.keys[0].state = "retired";
+    render();
+    assert_sample(primary, "1");
+    assert_sample(retired, "0");
 }
 
 static void test_decrypts_by_key(void **state)
@@ -229,6 +283,15 @@ static void test_the_fullest_text_fits(void **state)
         }
     }
     memcpy(info.current_key_id, id, sizeof id);
+    memcpy(info.store_id, id, sizeof id);
+    info.is_serving = true;
+    info.primary_created_at_s = info.primary_promoted_at_s = UINT64_MAX;
+    info.backup = (struct provider_backup){.generation = UINT64_MAX, .at_s = UINT64_MAX};
+    info.key_count = PROVIDER_INFO_KEYS; /* others than those that were counted */
+    for (size_t k = 0; k < PROVIDER_INFO_KEYS; k++) {
+        info.keys[k].state = "destroy-scheduled";
+        memset(info.keys[k].id, 'j', sizeof info.keys[k].id - 1);
+    }
     view.process = (struct process_figures){UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
                                             UINT64_MAX, UINT64_MAX, UINT64_MAX};
     render();
@@ -307,6 +370,8 @@ int main(void)
         TEST(test_a_fresh_daemon),
         TEST(test_requests),
         TEST(test_keystore),
+        TEST(test_ages_and_backup),
+        TEST(test_decrypts_begin_at_zero),
         TEST(test_decrypts_by_key),
         TEST(test_keys_are_bounded),
         TEST(test_destroyed_keys_give_way_first),

@@ -97,6 +97,7 @@ static void test_sealed(void **state)
     assert_text_at(root, "provider.name", "local");
     assert_true(json_is_null(at(root, "provider.current_key_id")));
     assert_true(json_is_null(at(root, "provider.loaded_at")));
+    assert_true(json_is_null(at(root, "provider.backup")));
     assert_int_equal(json_array_size(at(root, "provider.keys")), 0);
     assert_true(json_is_false(at(root, "last_reload.ok")));
     assert_text_at(root, "last_reload.code", "SEALED");
@@ -117,6 +118,9 @@ static void test_serving(void **state)
     p->slots_opened = 1;
     p->keys[0].state = "retired";
     p->keys[1].state = "primary";
+    p->keys[1].created_at_s = 1795487500;
+    p->keys[1].promoted_at_s = 1795487501;
+    p->backup = (struct provider_backup){4, 1795487499, "ab", 1};
     (void)snprintf(p->keys[0].id, sizeof p->keys[0].id, "es1-a");
     (void)snprintf(p->keys[1].id, sizeof p->keys[1].id, "es1-b");
     (void)snprintf(p->current_key_id, sizeof p->current_key_id, "es1-b");
@@ -140,6 +144,13 @@ static void test_serving(void **state)
     assert_text_at(root, "provider.keys.0.last_decrypt_at", "2026-11-24T02:31:43Z");
     assert_int_equal(json_integer_value(at(root, "provider.keys.1.decrypts")), 0);
     assert_true(json_is_null(at(root, "provider.keys.1.last_decrypt_at")));
+    assert_true(json_is_null(at(root, "provider.keys.0.promoted_at")));
+    assert_text_at(root, "provider.keys.1.created_at", "2026-11-24T02:31:40Z");
+    assert_text_at(root, "provider.keys.1.promoted_at", "2026-11-24T02:31:41Z");
+    assert_int_equal(json_integer_value(at(root, "provider.backup.generation")), 4);
+    assert_text_at(root, "provider.backup.at", "2026-11-24T02:31:39Z");
+    assert_text_at(root, "provider.backup.sha256", "ab");
+    assert_int_equal(json_integer_value(at(root, "provider.backup.keys_missing")), 1);
     assert_text_at(root, "restart_needed.0", "socket.path");
     assert_text_at(root, "restart_needed.1", "provider");
     assert_text_at(root, "restart_needed.2", "keystore.path");
@@ -183,6 +194,7 @@ static void test_the_fullest_text_fits(void **state)
     view.provider.key_count = PROVIDER_INFO_KEYS;
     for (size_t i = 0; i < PROVIDER_INFO_KEYS; i++) {
         view.provider.keys[i].state = "destroy-scheduled";
+        view.provider.keys[i].created_at_s = view.provider.keys[i].promoted_at_s = 1795487500;
         memset(view.provider.keys[i].id, 'k', sizeof view.provider.keys[i].id - 1);
     }
     memset(view.last_reload.message, 1, sizeof view.last_reload.message - 1);

@@ -134,6 +134,75 @@ static void info_tells_what_is_served(void **state)
     }
 }
 
+static void info_tells_since_when_the_primary_key_wraps(void **state)
+{
+    (void)state;
+    uint8_t second[KS_ID_BYTES];
+    stage(second);
+    promote(second);
+    (void)parts_refresh(p);
+    struct provider_info info = info_of(p);
+    assert_int_equal(info.primary_promoted_at_s, 1000);
+    assert_true(info.primary_created_at_s > 1700000000);
+    for (size_t i = 0; i < info.key_count; i++) {
+        assert_true(info.keys[i].created_at_s > 1700000000);
+        bool is_primary = strcmp(info.keys[i].id, info.current_key_id) == 0;
+        assert_true(!is_primary || info.keys[i].promoted_at_s == 1000);
+    }
+}
+
+static void back_up(const char *name)
+{
+    struct kerrinfo e = {0};
+    uint8_t hash[HASH_BYTES];
+    char *path = test_path(f.top, name);
+    assert_ok(&e, ks_backup(&f.place, path, hash, &e));
+    free(path);
+}
+
+static void assert_backup(uint64_t generation, size_t keys_missing)
+{
+    struct provider_info info = info_of(p);
+    assert_int_equal(info.backup.generation, generation);
+    assert_int_equal(info.backup.keys_missing, keys_missing);
+    assert_int_equal(strlen(info.backup.sha256), generation == 0 ? 0 : 64);
+    assert_true((info.backup.at_s != 0) == (generation != 0));
+}
+
+/* The backup changes nothing in the keystore: the next look finds it all the same. */
+static void info_tells_which_keys_have_no_backup(void **state)
+{
+    (void)state;
+    uint8_t second[KS_ID_BYTES];
+    (void)parts_refresh(p);
+    assert_backup(0, 1);
+    back_up("one");
+    assert_false(parts_refresh(p));
+    assert_backup(1, 0);
+    stage(second);
+    (void)parts_refresh(p);
+    assert_backup(1, 1);
+    back_up("two");
+    assert_false(parts_refresh(p));
+    assert_backup(2, 0);
+}
+
+/* Nothing vouches for the record; nonsense in its place is no backup and stops nothing. */
+static void a_forged_backup_record_only_shows(void **state)
+{
+    (void)state;
+    static const char of_another[] = "store: 000102030405060708090a0b0c0d0e0f\ngeneration: 3\n"
+                                     "sha256: 000102030405060708090a0b0c0d0e0f"
+                                     "000102030405060708090a0b0c0d0e0f\ntime: 5\n";
+    test_write_file(f.folder, "keystore.backed-up", bytes_of_text(of_another));
+    assert_true(parts_refresh(p));
+    assert_backup(0, 1);
+    test_write_file(f.folder, "keystore.backed-up", bytes_of_text("garbage"));
+    assert_false(parts_refresh(p));
+    assert_backup(0, 1);
+    assert_is_primary(f.first_key);
+}
+
 static void the_keystores_folder_is_watched(void **state)
 {
     (void)state;
@@ -445,6 +514,9 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(before_the_first_refresh_it_is_unsealing),
         TEST(info_tells_what_is_served),
+        TEST(info_tells_since_when_the_primary_key_wraps),
+        TEST(info_tells_which_keys_have_no_backup),
+        TEST(a_forged_backup_record_only_shows),
         TEST(the_keystores_folder_is_watched),
         TEST_EMPTY(without_a_keystore_a_person_must_act),
         TEST_EMPTY(a_passphrase_that_a_person_must_enter_leaves_it_sealed),
