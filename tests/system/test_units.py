@@ -39,6 +39,8 @@ def analyze(*words):
     ("usr/share/zsh/site-functions/_etcdseal", 0o644),
     ("usr/share/zsh/site-functions/_etcdseald", 0o644),
     ("usr/share/etcdseal/etcdseald.schema.json", 0o644),
+    ("usr/share/etcdseal/prometheus/etcdseal-alerts.yaml", 0o644),
+    ("usr/share/etcdseal/grafana/etcdseal.json", 0o644),
 ])
 def test_install(installed, path, mode):
     found = (installed / path).stat()
