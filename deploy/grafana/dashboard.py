@@ -34,7 +34,7 @@ def _words(**by_value):
 
 def stat(title, what, *queries, unit="none", steps=None, mappings=(), legend="{{instance}}",
          shows_name=False):
-    return {"type": "stat", "title": title, "description": what, "width": 6, "height": 4,
+    return {"type": "stat", "title": title, "description": what, "width": 8, "height": 4,
             "queries": [(query, legend) for query in queries], "instant": True,
             "fieldConfig": {"defaults": {"unit": unit, "mappings": list(mappings), "thresholds": {
                 "mode": "absolute", "steps": steps or [GREEN]}}, "overrides": []},
@@ -92,6 +92,9 @@ ROWS = [
         stat("Restart needed", "The configuration has changes that only a restart takes up.",
              f"etcdseal_restart_needed{{{OURS}}}", steps=_steps(1),
              mappings=_words(_0="no", _1="yes")),
+        stat("Keystore", "Warning: keys are served, but etcdseal status has something to tell.",
+             f"etcdseal_keystore_warning{{{OURS}}}", steps=_steps(1),
+             mappings=_words(_0="ok", _1="WARNING")),
         stat("Version", "Of etcdseald.", f"etcdseal_build_info{{{OURS}}}",
              legend="{{instance}} {{version}}", shows_name=True),
     ]),
