@@ -20,7 +20,7 @@
 #define YAML_DEPTH_MAX  12   /* an EncryptionConfiguration has 8 levels */
 #define YAML_NODES_MAX  4096 /* values and containers */
 #define YAML_KEYS_MAX   64   /* of one mapping; keystore.unseal has at most 32 */
-#define YAML_KEY_MAX    64   /* bytes; ours and Kubernetes' are under 20, slot names under 32 */
+#define YAML_KEY_MAX    320  /* bytes; names of annotations in a manifest have up to 317 */
 #define YAML_SCALAR_MAX 4096 /* bytes: PATH_MAX */
 
 enum yaml_kind { YAML_MAPPING, YAML_SEQUENCE, YAML_SCALAR };

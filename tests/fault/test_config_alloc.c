@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "config/apiserver.h"
 #include "config/config.h"
 #include "config/encryption_config.h"
 #include "tests/fault/failing_alloc.h"
@@ -22,6 +23,12 @@ static const char daemon_text[] =
 static const char encryption_text[] =
     "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\n"
     "resources: [{resources: [secrets], providers: [{kms: {name: a}}, {identity: {}}]}]\n";
+
+static const char manifest_text[] =
+    "{kind: Pod, spec: {containers: [{command: [kube-apiserver, --a=b], volumeMounts: [{name: v, "
+    "mountPath: /r}]}], volumes: [{name: v, hostPath: {path: /r}}]}}";
+
+static const char rancher_text[] = "kube-apiserver-arg: [a=b]\n";
 
 static char *folder;
 static char *daemon_path;
@@ -55,6 +62,16 @@ static enum kerr read_encryption_config(struct kerrinfo *e)
 {
     AUTO_ENCRYPTION_CONFIG c = NULL;
     return encryption_config_read(encryption_path, &c, e);
+}
+
+static enum kerr read_apiserver(struct kerrinfo *e)
+{
+    AUTO_APISERVER manifest = NULL;
+    AUTO_APISERVER rancher = NULL;
+    enum kerr k = apiserver_parse_manifest(bytes_of_text(manifest_text), "F", &manifest, e);
+    return k == KERR_OK ? apiserver_parse_rancher(bytes_of_text(rancher_text), "F", APISERVER_K3S,
+                                                  &rancher, e)
+                        : k;
 }
 
 /* A file that is refused: the way out frees as well. */
@@ -127,6 +144,12 @@ static void making_pages(void **state)
     fail_each(make_pages, 40);
 }
 
+static void reading_apiserver(void **state)
+{
+    (void)state;
+    fail_each(read_apiserver, 20);
+}
+
 static int make_files(void **state)
 {
     (void)state;
@@ -158,6 +181,7 @@ int main(void)
         cmocka_unit_test(reading_what_is_refused),
         cmocka_unit_test(reading_encryption_config),
         cmocka_unit_test(making_pages),
+        cmocka_unit_test(reading_apiserver),
     };
     return cmocka_run_group_tests_name("config.alloc", tests, make_files, remove_files);
 }

@@ -189,7 +189,7 @@ static void test_limits(void **state)
     check_repeated("a: \"", "\\x41", YAML_SCALAR_MAX, "\"", NULL);
     check_repeated("a: \"", "\\x41", YAML_SCALAR_MAX + 1, "\"", "longer than 4096 bytes");
     check_repeated("", "k", YAML_KEY_MAX, ": 1", NULL);
-    check_repeated("", "k", YAML_KEY_MAX + 1, ": 1", "F:1:1: longer than 64 bytes");
+    check_repeated("", "k", YAML_KEY_MAX + 1, ": 1", "F:1:1: longer than 320 bytes");
     check_repeated("[", "1,", YAML_NODES_MAX - 1, "]", NULL);
     check_repeated("[", "1,", YAML_NODES_MAX, "]", "more than 4096 values");
     check_repeated("- \"", "\\L\\P", 600, "\"\n", NULL);
