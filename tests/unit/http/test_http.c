@@ -266,11 +266,93 @@ static void test_bad_requests(void **state)
     assert_int_equal(none.status, 99);
 }
 
+struct taken {
+    char text[64];
+    size_t pieces;
+    enum kerr give;
+};
+
+static enum kerr take(void *ctx, struct bytes piece, struct kerrinfo *why)
+{
+    struct taken *t = ctx;
+    size_t len = strlen(t->text);
+    t->pieces++;
+    (void)snprintf(t->text + len, sizeof t->text - len, "%.*s", (int)piece.len,
+                   (const char *)piece.ptr);
+    return t->give == KERR_OK ? KERR_OK : kerr_set(why, t->give, "not wanted");
+}
+
+static void test_stream(void **state)
+{
+    (void)state;
+    struct server s = {.reply = OK_HEAD "5\r\n\r\nhello"};
+    struct taken taken = {.give = KERR_OK};
+    struct http_get get = ask();
+    AUTO_ANSWER a = {0};
+    get.on_body = take;
+    get.body_ctx = &taken;
+    get.body_max = HTTP_STREAM_MAX;
+    start_unix(&s);
+    assert_ok(&e, http_get(&get, &a, &e));
+    stop(&s);
+    assert_string_equal(taken.text, "hello");
+    assert_int_equal(a.status, 200);
+    assert_int_equal(a.body.len, 0);
+
+    struct taken refusing = {.give = KERR_FORMAT};
+    struct server again = {.reply = OK_HEAD "5\r\n\r\nhello"};
+    struct http_answer none = {.status = 99};
+    get.body_ctx = &refusing;
+    start_unix(&again);
+    assert_refused(&e, KERR_FORMAT, "not wanted", http_get(&get, &none, &e));
+    stop(&again);
+    assert_int_equal(refusing.pieces, 1);
+    assert_int_equal(none.status, 99);
+
+    struct server endless = {.reply = "HTTP/1.1 200 OK\r\n\r\n", .repeat = 100000};
+    get.body_ctx = &taken;
+    get.body_max = 1000;
+    start_unix(&endless);
+    assert_refused(&e, KERR_LIMIT, "more than 1000 bytes", http_get(&get, &none, &e));
+    stop(&endless);
+    get.body_max = HTTP_STREAM_MAX + 1;
+    assert_refused(&e, KERR_BUG, "bytes", http_get(&get, &none, &e));
+}
+
+/* What says who we are is checked before anybody is spoken to. */
+static void test_identity(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"a b", "a\nb", "a\r\nX: y", "\xc3\xa4", "a\x7f"};
+    struct http_answer none = {.status = 99};
+    struct http_get get = ask();
+    AUTO_SECRET token = NULL;
+    assert_ok(&e, secret_from_bytes(bytes_of_text("abc"), &token, &e));
+    get.token = token;
+    assert_refused(&e, KERR_INPUT, "only sent over https", http_get(&get, &none, &e));
+    get.unix_path = NULL;
+    get.url = "https://127.0.0.1:1/";
+    assert_refused(&e, KERR_DOWN, "127.0.0.1", http_get(&get, &none, &e));
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        AUTO_SECRET other = NULL;
+        assert_ok(&e, secret_from_bytes(bytes_of_text(bad[i]), &other, &e));
+        get.token = other;
+        assert_refused(&e, KERR_INPUT, "not a token", http_get(&get, &none, &e));
+    }
+    get.token = NULL;
+    get.cert_file = "/x";
+    assert_refused(&e, KERR_INPUT, "a client certificate needs its key", http_get(&get, &none, &e));
+    assert_int_equal(none.status, 99);
+}
+
 static int setup(void **state)
 {
     (void)state;
     folder = test_folder_new();
     path = test_path(folder, "http.sock");
+    if (secret_start(SECRET_LOCK_BEST_EFFORT, NULL) != KERR_OK) {
+        return 1;
+    }
     return setenv("http_proxy", "http://127.0.0.1:1", 1) | setenv("HTTP_PROXY", "x", 1) |
            setenv("ALL_PROXY", "http://127.0.0.1:1", 1);
 }
@@ -295,6 +377,8 @@ int main(void)
         cmocka_unit_test(test_nobody),
         cmocka_unit_test(test_not_allowed),
         cmocka_unit_test(test_bad_requests),
+        cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_identity),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
