@@ -26,6 +26,8 @@ opt_command_fn cmd_keystore_restore;
 
 opt_command_fn cmd_status;
 
+opt_command_fn cmd_doctor;
+
 opt_command_fn cmd_config_check;
 opt_command_fn cmd_config_print;
 opt_command_fn cmd_config_schema;

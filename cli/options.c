@@ -167,6 +167,19 @@ static const struct opt_command commands[] = {
      .more = "Exit codes: 0 it serves, 1 it is sealed or its last reload failed, 3 nobody answers.",
      .fn = cmd_status},
 
+    {.noun = "doctor",
+     .help = "check all that must fit together on a control-plane host",
+     .more = "Looks at the configuration, the keystore and its seals, the socket, the daemon, the "
+             "flags, mounts and probes of kube-apiserver (kubeadm, k3s, RKE2), its "
+             "EncryptionConfiguration, its metrics and health, the clock and the units. Each "
+             "finding says what, where, why it matters and what cures it; docs/doctor.md explains "
+             "all of them. Run it as root. Nothing is changed without --fix.\n\n"
+             "The API server is asked with the certificate that the distribution leaves on the "
+             "node, unless --token-file or --cert and --key say otherwise.\n\n"
+             "Exit codes: 0 no errors and no warnings, 1 there are some (with --strict also for "
+             "notes), 3 nothing was found but not everything could be looked at.",
+     .fn = cmd_doctor},
+
     {.noun = "config",
      .verb = "check",
      .args = "[FILE]",
@@ -256,7 +269,7 @@ static const struct opt_row rows[] = {
      .choices = "table|json|yaml|sarif",
      .preset = "table",
      .commands = "init,key list,seal list,keystore info,keystore verify,status,"
-                 "encryption-config check",
+                 "encryption-config check,doctor",
      .offset = FIELD(output)},
 
     {.name = "seal",
@@ -350,14 +363,15 @@ static const struct opt_row rows[] = {
      .offset = FIELD(watch)},
     {.name = "encryption-config",
      .value = "FILE",
-     .help = "also check that this EncryptionConfiguration of kube-apiserver fits",
+     .help = "the EncryptionConfiguration of kube-apiserver that must fit; doctor finds it by the "
+             "flags",
      .type = OPT_PATH,
-     .commands = "config check",
+     .commands = "config check,doctor",
      .offset = FIELD(encryption_config)},
     {.name = "strict",
-     .help = "exit with 1 for warnings and notes too",
+     .help = "exit with 1 for warnings and notes too (doctor: it does so for warnings anyway)",
      .type = OPT_FLAG,
-     .commands = "encryption-config check",
+     .commands = "encryption-config check,doctor",
      .offset = FIELD(is_strict)},
     {.name = "stage",
      .value = "N",
@@ -386,6 +400,48 @@ static const struct opt_row rows[] = {
      .type = OPT_LIST,
      .commands = "encryption-config generate",
      .offset = FIELD(resources)},
+
+    {.name = "manifest",
+     .value = "FILE",
+     .help = "the static pod's manifest of kube-apiserver, or the config.yaml of k3s or RKE2",
+     .type = OPT_PATH,
+     .commands = "doctor",
+     .offset = FIELD(manifest)},
+    {.name = "apiserver",
+     .value = "URL",
+     .help = "where kube-apiserver answers; without it from its flags",
+     .type = OPT_TEXT,
+     .commands = "doctor",
+     .offset = FIELD(apiserver)},
+    {.name = "cacert",
+     .value = "FILE",
+     .help = "the CA of the API server's certificate",
+     .type = OPT_PATH,
+     .commands = "doctor",
+     .offset = FIELD(cacert)},
+    {.name = "token-file",
+     .value = "FILE",
+     .help = "a bearer token for the API server",
+     .type = OPT_PATH,
+     .commands = "doctor",
+     .offset = FIELD(token_file)},
+    {.name = "cert",
+     .value = "FILE",
+     .help = "a client certificate for the API server, with --key",
+     .type = OPT_PATH,
+     .commands = "doctor",
+     .offset = FIELD(cert)},
+    {.name = "key",
+     .value = "FILE",
+     .help = "the key of --cert",
+     .type = OPT_PATH,
+     .commands = "doctor",
+     .offset = FIELD(key)},
+    {.name = "fix",
+     .help = "correct modes and owners of etcdseal's own files and folders, then look again",
+     .type = OPT_FLAG,
+     .commands = "doctor",
+     .offset = FIELD(fix)},
 };
 
 const struct opt_program options_program = {

@@ -32,6 +32,13 @@ struct options {
     const char *kms_socket;
     const char *provider_name;
     struct opt_list resources;
+    const char *manifest;
+    const char *apiserver;
+    const char *cacert;
+    const char *token_file;
+    const char *cert;
+    const char *key;
+    bool fix;
 };
 
 extern const struct opt_program options_program;

@@ -131,15 +131,12 @@ static void tell(void *ctx, const char *text)
     out_warn("%s", text);
 }
 
-enum kerr setup_open(const struct options *o, struct setup *ret, struct kerrinfo *e)
+/* All else, once there is a configuration. */
+static enum kerr setup_rest(const struct options *o, struct setup *ret, struct kerrinfo *e)
 {
-    const char *path = NULL;
     ret->options = o;
     ret->prompt.is_quiet = o->is_quiet;
-    enum kerr k = setup_config(o, &ret->config, &path, e);
-    if (k == KERR_OK) {
-        k = secret_start(ret->config->memory_lock, e);
-    }
+    enum kerr k = secret_start(ret->config->memory_lock, e);
     if (k != KERR_OK) {
         return k;
     }
@@ -167,6 +164,27 @@ enum kerr setup_open(const struct options *o, struct setup *ret, struct kerrinfo
         ret->place.spec_count = ret->place.daemon_spec_count;
     }
     return k == KERR_OK ? set_status_socket(ret, e) : k;
+}
+
+enum kerr setup_open(const struct options *o, struct setup *ret, struct kerrinfo *e)
+{
+    const char *path = NULL;
+    enum kerr k = setup_config(o, &ret->config, &path, e);
+    return k == KERR_OK ? setup_rest(o, ret, e) : k;
+}
+
+enum kerr setup_open_any(const struct options *o, struct setup *ret, const char **ret_path,
+                         struct kerrinfo *why, struct kerrinfo *e)
+{
+    *ret_path = CONFIG_FILE_DEFAULT; /* whose absence alone leaves it unset */
+    enum kerr k = setup_config(o, &ret->config, ret_path, why);
+    if (k == KERR_NOMEM) {
+        return kerr_set(e, k, "%s", why->text);
+    }
+    if (k != KERR_OK) {
+        k = config_parse(bytes_of_text("{}"), "defaults", &ret->config, e);
+    }
+    return k == KERR_OK ? setup_rest(o, ret, e) : k;
 }
 
 void setup_done(struct setup *s)

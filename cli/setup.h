@@ -31,6 +31,10 @@ enum kerr setup_config(const struct options *o, struct config **ret, const char 
 
 /* Fills `ret`, which is all zero and is to be cleaned with setup_done even on failure. */
 enum kerr setup_open(const struct options *o, struct setup *ret, struct kerrinfo *e) MUST_CHECK;
+/* The same, but a configuration that cannot be read is no failure: `why` (empty) gets the cause,
+ * and the defaults stand in. For who looks for what is wrong. */
+enum kerr setup_open_any(const struct options *o, struct setup *ret, const char **ret_path,
+                         struct kerrinfo *why, struct kerrinfo *e) MUST_CHECK;
 void setup_done(struct setup *s);
 #define AUTO_SETUP AUTO(setup_done) struct setup
 

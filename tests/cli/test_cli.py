@@ -19,7 +19,7 @@ NOUNS = {
     "config": ["check", "print"],
     "encryption-config": ["check", "generate"],
 }
-SINGLE = ["init", "status"]
+SINGLE = ["init", "status", "doctor"]
 COMMANDS = [[word] for word in SINGLE] + [[n, v] for n, verbs in NOUNS.items() for v in verbs]
 LEVELS = [[]] + [[noun] for noun in NOUNS] + COMMANDS
 ID = "es1-" + "a" * 26
