@@ -184,6 +184,7 @@ type records struct {
 	slowest time.Duration
 	codes   map[string]int
 	texts   map[string]string // the first message of each code
+	split   int               // probes that fail: Status and the next Encrypt named different keys
 }
 
 func newRecords() *records {
@@ -237,6 +238,14 @@ func merge(all []*records) *records {
 		}
 	}
 	return sum
+}
+
+// mostSplit is the largest number of split probes that one goroutine saw.
+func mostSplit(all []*records) (most int) {
+	for _, r := range all {
+		most = max(most, r.split)
+	}
+	return most
 }
 
 func (r *records) failures() (n int) {
@@ -402,7 +411,7 @@ func setupBurst(fs *flag.FlagSet) func() (result, error) {
 func setupHammer(fs *flag.FlagSet) func() (result, error) {
 	socket := fs.String("socket", "", "the plugin's socket")
 	seconds := fs.Float64("seconds", 10, "how long")
-	workers := fs.Int("workers", 32, "calls in flight; each worker takes Status and Encrypt in turn")
+	workers := fs.Int("workers", 32, "calls in flight; each worker takes Status and Encrypt in turn, as a health check")
 	timeout := fs.Duration("timeout", 3*time.Second, "deadline of each call")
 	allowErrors := fs.Bool("allow-errors", false, "failed calls are no failure of the run")
 	return func() (result, error) {
@@ -421,6 +430,7 @@ func setupHammer(fs *flag.FlagSet) func() (result, error) {
 			done.Add(1)
 			go func() {
 				defer done.Done()
+				shown := "" // by the Status before
 				for turn := w; time.Since(start) < length; turn++ {
 					ctx, cancel := context.WithTimeout(context.Background(), *timeout)
 					begin := time.Since(start)
@@ -436,6 +446,10 @@ func setupHammer(fs *flag.FlagSet) func() (result, error) {
 						id = a.GetKeyId()
 					}
 					all[w].add(begin, time.Since(start), id, err)
+					if turn%2 != 0 && shown != "" && id != "" && shown != id {
+						all[w].split++
+					}
+					shown = id
 					cancel()
 				}
 			}()
@@ -445,7 +459,10 @@ func setupHammer(fs *flag.FlagSet) func() (result, error) {
 		r := merge(all).report()
 		r["wall_ms"] = wall.Milliseconds()
 		r["calls_per_second"] = int(float64(r["calls"].(int)) / wall.Seconds())
-		r["ok"] = r["regressions"] == 0 && (*allowErrors || r["failures"] == 0)
+		r["split_probes_of_one_worker"] = mostSplit(all)
+		changes := len(r["ids"].([]string)) - 1
+		r["ok"] = r["regressions"] == 0 && mostSplit(all) <= max(changes, 0) &&
+			(*allowErrors || r["failures"] == 0)
 		return r, nil
 	}
 }
