@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Each call that changes the disk fails in turn: disk full, read-only, I/O error. The change is
- * refused with the cause, and the keystore is the old one or, where only the last steps failed, the
- * new one; it opens and takes the next change. */
+ * refused with the cause (ks_scenarios.h says what must be so then). */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/lib/ks_fixture.h"
+#include "tests/fault/ks_scenarios.h"
 
 #include "tests/fault/file_calls.h"
 
@@ -32,36 +31,44 @@ void file_call_done(void)
 {
 }
 
+/* The act with call n failing; true when there was no n-th call. */
+static bool fail_one(const struct ks_scenario *s, int n, int error, int *refused)
+{
+    struct ks_trial t;
+    struct kerrinfo e = {0};
+    char what[128];
+    (void)snprintf(what, sizeof what, "%s, call %d fails: %s", s->name, n, strerror(error));
+    ks_scenario_begin(s, &t);
+    calls = 0;
+    fail_at = n;
+    fail_with = error;
+    enum kerr k = s->act(&t.f, &e);
+    bool is_done = calls < n;
+    fail_at = 0;
+    if (k != KERR_OK && (k != KERR_IO || strstr(e.text, strerror(error)) == NULL)) {
+        fail_msg("%s: %s: %s", what, kerr_name(k), e.text);
+    }
+    assert_true(k == KERR_OK || !is_done);
+    *refused += k != KERR_OK;
+    ks_scenario_check(&t, k == KERR_OK, what);
+    ks_scenario_end(&t);
+    return is_done;
+}
+
 static void each_failing_call_is_survived(void **state)
 {
     (void)state;
     static const int errors[] = {ENOSPC, EROFS, EIO, EDQUOT};
-    for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
-        bool is_done = false;
-        for (int n = 1; !is_done; n++) {
-            struct ks_fixture f;
-            struct kerrinfo e = {0};
-            uint8_t id[KS_ID_BYTES];
-            fail_at = 0;
-            ks_fixture_init(&f, 1);
-            calls = 0;
-            fail_at = n;
-            fail_with = errors[i];
-            enum kerr k = ks_stage_key(&f.place, SUITE_XAES_256_GCM, id, &e);
-            is_done = calls < n;
-            fail_at = 0;
-            if (k != KERR_OK) {
-                assert_int_equal(k, KERR_IO);
-                assert_non_null(strstr(e.text, strerror(errors[i])));
-            }
-            AUTO_KS ks = ks_fixture_open(&f);
-            uint64_t generation = ks_model(ks)->generation;
-            assert_true(generation == 1 || generation == 2);
-            assert_true(k != KERR_OK || generation == 2);
-            kerr_clear(&e);
-            assert_ok(&e, ks_stage_key(&f.place, SUITE_XAES_256_GCM, id, &e));
-            ks_fixture_end(&f);
+    for (size_t i = 0; i < ks_scenario_count * ARRAY_LEN(errors); i++) {
+        const struct ks_scenario *s = &ks_scenarios[i / ARRAY_LEN(errors)];
+        int refused = 0;
+        int n = 1;
+        while (!fail_one(s, n, errors[i % ARRAY_LEN(errors)], &refused)) {
+            n++;
         }
+        assert_true(refused >= s->least_calls);
+        print_message("%s, error %d: %d of %d refused\n", s->name, errors[i % ARRAY_LEN(errors)],
+                      refused, n - 1);
     }
 }
 
