@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The units under a real systemd: sandbox, socket activation, credentials, restarts."""
+"""The units under a real systemd: sandbox, socket activation, credentials, restarts; and the way to
+get there that README.md shows."""
 
 import os
+import sys
 
 import grpc
 import pytest
@@ -11,6 +13,9 @@ from parts.booted import Booted, install
 from parts.daemon import UnixHTTP
 from parts.kms import Kms
 from parts.process import wait_until
+
+sys.path.insert(0, str(places.ROOT / "tools" / "lib"))
+import markdown  # noqa: E402
 
 SERVICE = "etcdseald.service"
 SOCKETS = ("etcdseald.socket", "etcdseald-status.socket")
@@ -40,6 +45,23 @@ def served(workspace, system):
 def client(system):
     """From outside of its namespaces; root is root there too."""
     return Kms(system.path("/run/etcdseal/kms.sock"), timeout=10)
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(600)
+def test_readme(workspace):
+    """From the sources to a daemon that serves, by the commands of README.md on a bare host."""
+    system = Booted(workspace, workspace.folder("nothing", 0o755))
+    blocks = [b.text for b in markdown.blocks(places.ROOT / "README.md")
+              if b.reason == "tests/system/test_systemd.py"]
+    shown = [system.person(block) for block in blocks]
+    assert len(shown) == 3
+    assert "serving" in shown[-1]
+    assert system.path("/root/keystore.backup").is_file()
+    with client(system) as kms:
+        assert kms.unwrap(kms.encrypt(b"x" * 32)) == b"x" * 32
+    for unit in (SERVICE, *SOCKETS):
+        assert system.show(unit, "UnitFileState") == "enabled"
 
 
 def test_service(served):

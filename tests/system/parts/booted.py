@@ -2,10 +2,15 @@
 """A system of its own, booted by systemd in namespaces, with what `cmake --install` puts in place."""
 
 import os
+import pty
+import select
 import signal
 import subprocess
+import termios
+import time
 from pathlib import Path
 
+from . import places
 from .process import wait_until
 
 BOOT = Path(__file__).with_name("boot.sh")
@@ -22,7 +27,7 @@ class Booted:
     def __init__(self, workspace, installed):
         self._log = workspace.logs / "journal.log"
         self.process = workspace.start("boot", ["unshare", *NAMESPACES, "--", BOOT,
-                                                workspace.folder("boot"), installed])
+                                                workspace.folder("boot"), installed, places.ROOT])
         self.pid = wait_until("systemd has started", self._first_process, 20,
                               alive=self.process)
         wait_until("the system is up", lambda: self.run(
@@ -40,13 +45,40 @@ class Booted:
         """A file of the system, seen from here."""
         return Path(f"/proc/{self.pid}/root{name}")
 
+    def _inside(self, words):
+        return ["nsenter", "--target", str(self.pid), "--all", "--root", "--wd", "--",
+                *map(str, words)]
+
     def run(self, *words, check=True):
         """What a command in the system prints."""
-        done = subprocess.run(["nsenter", "--target", str(self.pid), "--all", "--root", "--wd",
-                               "--", *map(str, words)], stdin=subprocess.DEVNULL,
+        done = subprocess.run(self._inside(words), stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=60)
         assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout
+
+    def person(self, commands, seconds=300):
+        """A person's shell in the source tree; whatever is asked without echo gets Enter. What the
+        terminal showed."""
+        script = f'set -eux; cd "{places.ROOT}"; sudo() {{ "$@"; }}\n{commands}'
+        pid, terminal = pty.fork()
+        if pid == 0:
+            words = self._inside(["sh", "-c", script])
+            os.execvp(words[0], words)
+        shown, until = b"", time.monotonic() + seconds
+        while time.monotonic() < until:
+            if select.select([terminal], [], [], 0.2)[0]:
+                try:
+                    shown += os.read(terminal, 65536)
+                except OSError:  # all have closed it
+                    break
+            elif not termios.tcgetattr(terminal)[3] & termios.ECHO:
+                os.write(terminal, b"\n")
+        else:
+            os.kill(pid, signal.SIGKILL)
+        os.close(terminal)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        assert code == 0, f"{commands}: {code}: {shown.decode(errors='replace')}"
+        return shown.decode(errors="replace")
 
     def show(self, unit, name):
         return self.run("systemctl", "show", "--value", f"--property={name}", unit).strip()
