@@ -103,6 +103,27 @@ def test_reload(served):
     assert served.show(SERVICE, "ActiveState") == "active"
 
 
+def test_a_failed_reload_shows_until_it_is_cured(served):
+    """systemctl status tells what a broken file is and that the old state serves on."""
+    def shows(*words):
+        wait_until(f"it shows {words}", lambda: all(
+            word in served.show(SERVICE, "StatusText") for word in words), 15, every=0.1)
+
+    failed = "reload failed, generation 1 keeps serving: "
+    for path, damage, words, reload in (
+            ("/etc/etcdseal/etcdseald.yaml", "nonsense: 1", "unknown key 'nonsense'", True),
+            ("/var/lib/etcdseal/keystore", "garbage", "damaged", False)):
+        file = served.path(path)
+        good = file.read_bytes()
+        for content, shown in ((damage.encode(), [failed, words]), (good, ["unsealed, "])):
+            file.write_bytes(content)
+            if reload:
+                served.run("systemctl", "reload", SERVICE)
+            shows(*shown)
+            with client(served) as kms:
+                assert kms.status().healthz == "ok"
+
+
 def test_a_daemon_that_hangs_is_replaced(served):
     """The watchdog (30 s, set to 2 here) ends it and Restart= brings a new one."""
     drop_in = served.path("/run/systemd/system/etcdseald.service.d/watchdog.conf")

@@ -29,6 +29,7 @@ def analyze(*words):
     ("usr/bin/etcdseal", 0o755),
     ("usr/lib/systemd/system/etcdseald.service", 0o644),
     ("usr/lib/systemd/system/etcdseald.socket", 0o644),
+    ("usr/lib/systemd/system/etcdseald-status.socket", 0o644),
     ("usr/lib/sysusers.d/etcdseal.conf", 0o644),
     ("usr/lib/tmpfiles.d/etcdseal.conf", 0o644),
     ("usr/share/man/man1/etcdseal.1", 0o644),
@@ -41,6 +42,7 @@ def analyze(*words):
     ("usr/share/etcdseal/etcdseald.schema.json", 0o644),
     ("usr/share/etcdseal/prometheus/etcdseal-alerts.yaml", 0o644),
     ("usr/share/etcdseal/grafana/etcdseal.json", 0o644),
+    ("usr/share/doc/etcdseal/etcdseald.yaml", 0o644),
 ])
 def test_install(installed, path, mode):
     found = (installed / path).stat()
@@ -91,15 +93,18 @@ def unit_with_our_program(installed, tmp_path, name):
 
 def test_verify(installed, tmp_path):
     units = [unit_with_our_program(installed, tmp_path, name)
-             for name in ("etcdseald.service", "etcdseald.socket")]
+             for name in ("etcdseald.service", "etcdseald.socket", "etcdseald-status.socket")]
     code, text = analyze("verify", "--man=no", *units)
     ours = [line for line in text.splitlines() if "etcdseal" in line]
     assert code == 0 and not ours, text
 
 
-def test_verify_can_fail(installed, tmp_path):
-    unit = unit_with_our_program(installed, tmp_path, "etcdseald.service")
-    unit.write_text(unit.read_text() + "\n[Service]\nNoSuchSetting=1\n")
+@pytest.mark.parametrize("name, section", [
+    ("etcdseald.service", "Service"), ("etcdseald.socket", "Socket"),
+    ("etcdseald-status.socket", "Socket")])
+def test_verify_can_fail(installed, tmp_path, name, section):
+    unit = unit_with_our_program(installed, tmp_path, name)
+    unit.write_text(unit.read_text() + f"\n[{section}]\nNoSuchSetting=1\n")
     _, text = analyze("verify", "--man=no", unit)
     assert "NoSuchSetting" in text
 
@@ -118,6 +123,8 @@ def test_exposure(installed):
     ("etcdseald.service", ["Type=notify", "Before=", "kubelet.service", "k3s.service",
                            "rke2-server.service", "LoadCredentialEncrypted=", "PrivateUsers=no"]),
     ("etcdseald.socket", ["ListenStream=/run/etcdseal/kms.sock", "SocketMode=0600"]),
+    ("etcdseald-status.socket", ["ListenStream=/run/etcdseal/status.sock", "SocketMode=0600",
+                                 "Service=etcdseald.service", "FileDescriptorName=status"]),
 ])
 def test_what_the_units_must_say(unit, lines):
     text = (UNITS / unit).read_text()
