@@ -296,8 +296,7 @@ def test_remove_gates(two):
 
 @pytest.fixture
 def credential(tool):
-    if not shutil.which("systemd-creds"):
-        pytest.skip("no systemd-creds")
+    assert shutil.which("systemd-creds"), "systemd-creds is missing"
     return f"credential:etcdseal-test,file={tool.folder}/etcdseal-test.cred"
 
 

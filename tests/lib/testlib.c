@@ -19,6 +19,16 @@ void test_check_refused(enum kerr got, enum kerr want, const struct kerrinfo *e,
     }
 }
 
+void test_needs(bool is_there, const char *what)
+{
+    if (!is_there && getenv("ETCDSEAL_TEST_STRICT") != NULL) {
+        fail_msg("this test needs %s, and ETCDSEAL_TEST_STRICT lets none be skipped", what);
+    }
+    if (!is_there) {
+        skip();
+    }
+}
+
 char *test_folder_new(void)
 {
     const char *base = getenv("TMPDIR");

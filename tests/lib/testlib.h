@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -33,6 +34,11 @@
 
 void test_check_refused(enum kerr got, enum kerr want, const struct kerrinfo *e, const char *words,
                         const char *call, const char *file, int line);
+
+/* Skips the test where it lacks what it needs: root, a program. With ETCDSEAL_TEST_STRICT in the
+ * environment, which tools/test sets, it fails instead. */
+void test_needs(bool is_there, const char *what);
+#define test_needs_root() test_needs(geteuid() == 0, "root")
 
 /* A fresh folder (0700) below TMPDIR; test_folder_remove deletes it with all that is in it. */
 char *test_folder_new(void);

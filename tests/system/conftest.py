@@ -66,7 +66,7 @@ def kms(daemon):
         yield client
 
 
-# Tests run side by side in two processes; those marked `alone` wait for the others to end and keep
+# Tests run side by side in several processes; those marked `alone` wait for the others to end and keep
 # them from beginning. Everybody passes the gate one by one, so that nobody overtakes who waits.
 _LOCKS = Path(tempfile.gettempdir()) / f"etcdseal-tests-{os.getppid()}"
 

@@ -249,9 +249,7 @@ static void test_owned_files(void **state)
     test_write_file(p->path, "f", bytes_of_text("x"));
     assert_ok(&e, file_read(&p->dir, "f", 10, FILE_READ_OWNED, &b, &e));
     buf_done(&b);
-    if (geteuid() != 0) {
-        skip(); /* only root can give a file away */
-    }
+    test_needs_root(); /* only root can give a file away */
     assert_int_equal(fchownat(p->dir.fd, "f", 4711, 4711, 0), 0);
     assert_refused(&e, KERR_DENIED, "f belongs to uid 4711 and its folder to uid 0: chown 0 ",
                    file_read(&p->dir, "f", 10, FILE_READ_OWNED, &b, &e));

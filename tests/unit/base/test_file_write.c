@@ -211,9 +211,7 @@ static void test_create_for_another(void **state)
     struct place *p = *state;
     struct kerrinfo e = {0};
     struct stat st;
-    if (geteuid() != 0) {
-        skip(); /* only root can give a file away */
-    }
+    test_needs_root(); /* only root can give a file away */
     char *path = test_path(p->path, "key");
     assert_ok(&e, file_create(path, bytes_of_text("k"), 4711, 4712, &e));
     assert_int_equal(stat(path, &st), 0);
@@ -301,9 +299,7 @@ static void test_identity(void **state)
     AUTO_IDENTITY id = {0};
     assert_ok(&e, file_identity_assume(&p->dir, &id, &e));
     assert_false(id.is_changed); /* the folder is our own */
-    if (geteuid() != 0) {
-        skip(); /* only root takes another's place */
-    }
+    test_needs_root();           /* only root takes another's place */
     assert_int_equal(fchown(p->dir.fd, 4711, 4712), 0);
     AUTO_DIR dir = FILE_DIR_NONE;
     struct stat st;

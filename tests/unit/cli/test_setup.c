@@ -111,9 +111,7 @@ static void test_status_socket(void **state)
 static void test_owner_is_the_folders(void **state)
 {
     (void)state;
-    if (geteuid() != 0) {
-        skip();
-    }
+    test_needs_root();
     AUTO_SETUP s = {0};
     struct options o = options();
     char path[512];

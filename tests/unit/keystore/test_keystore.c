@@ -319,9 +319,7 @@ static void links_modes_and_strange_files_are_refused(void **state)
 static void a_foreign_folder_is_refused_or_worked_in_as_its_owner(void **state)
 {
     (void)state;
-    if (geteuid() != 0) {
-        skip();
-    }
+    test_needs_root();
     struct kerrinfo e = {0};
     uint8_t id[KS_ID_BYTES];
     static const char *const names[] = {"", "keystore", "keystore.lock", "keystore.unseal",

@@ -111,9 +111,7 @@ static void test_made_with_mode_and_owner_and_removed_again(void **state)
 static void test_another_owner_as_root(void **state)
 {
     (void)state;
-    if (geteuid() != 0) {
-        skip();
-    }
+    test_needs_root();
     struct listener l = LISTENER_NONE;
     struct stat st;
     spec.owner = "daemon";
@@ -157,9 +155,7 @@ static void wait_child(pid_t pid)
 static void test_another_owner_needs_root(void **state)
 {
     (void)state;
-    if (geteuid() != 0) {
-        skip();
-    }
+    test_needs_root();
     assert_int_equal(chown(folder, 4321, 4321), 0);
     struct outcome *o = shared_outcome();
     spec.owner = "0";

@@ -281,9 +281,7 @@ static void test_tcp_on_ipv6(void **state)
     if (fd >= 0) {
         (void)close(fd);
     }
-    if (!has_ipv6) {
-        skip();
-    }
+    test_needs(has_ipv6, "IPv6 on the loopback");
     uint16_t port = free_port();
     assert_ok(&e, web_new_tcp(loop, "::1", port, answer, NULL, &web, &e));
     a.sin6_port = htons(port);

@@ -99,18 +99,9 @@ static size_t count_markers(void)
     return hits;
 }
 
-/* Sanitizers map terabytes. */
-static void skip_if_shadowed(void)
-{
-#ifdef ETCDSEAL_SANITIZED
-    skip();
-#endif
-}
-
 static void the_scan_finds_what_is_there(void **state)
 {
     (void)state;
-    skip_if_shadowed();
     uint64_t *there = malloc(sizeof *there);
     assert_non_null(there);
     *(volatile uint64_t *)there = masked ^ MASK;
@@ -123,7 +114,6 @@ static void the_scan_finds_what_is_there(void **state)
 static void no_message_stays_in_memory(void **state)
 {
     (void)state;
-    skip_if_shadowed();
     struct bench b;
     struct kerrinfo e;
     bench_start(&b, 100, NULL, 0);

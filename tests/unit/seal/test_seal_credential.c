@@ -154,9 +154,8 @@ static void arguments_have_a_fixed_form(void **state)
 
 static void need_systemd_creds(void)
 {
-    if (geteuid() != 0 || access("/usr/bin/systemd-creds", X_OK) != 0) {
-        skip();
-    }
+    test_needs_root();
+    test_needs(access("/usr/bin/systemd-creds", X_OK) == 0, "systemd-creds");
     p.env.may_run_tools = true;
 }
 

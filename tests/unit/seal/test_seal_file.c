@@ -78,9 +78,7 @@ static void an_existing_key_is_used_as_it_is(void **state)
 static void a_new_key_belongs_to_the_keystores_owner(void **state)
 {
     (void)state;
-    if (geteuid() != 0) {
-        skip(); /* only root can give a file away */
-    }
+    test_needs_root(); /* only root can give a file away */
     struct seal_env env = p.env;
     env.owner = 4711;
     env.group = 4712;
@@ -129,9 +127,7 @@ static void a_key_that_others_can_read_is_refused_with_the_cure(void **state)
 static void a_key_of_another_user_is_refused(void **state)
 {
     (void)state;
-    if (geteuid() != 0) {
-        skip(); /* only root can give a file away */
-    }
+    test_needs_root(); /* only root can give a file away */
     parts_file(&p, "theirs.key", 32, 0600);
     char *path = test_path(p.folder, "theirs.key");
     assert_int_equal(chown(path, 4711, 4711), 0);
