@@ -35,9 +35,10 @@ void ks_scenario_begin(const struct ks_scenario *s, struct ks_trial *t);
 void ks_scenario_end(struct ks_trial *t);
 
 /* After an act that may have been cut off: the keystore opens, if need be after the act was run
- * again, by every slot that opened it before; it is the old one or the new one (`is_done`: the new
- * one); no key is lost that the act does not destroy; a backup is whole or absent; and the next
- * change works. `what` is shown where that is not so. */
+ * again, by each of its slots (one whose addition was cut off may have to be tested first); it is
+ * the old one or the new one (`is_done`: the new one); no key is lost that the act does not
+ * destroy; a backup is whole or absent; and the next change works. `what` is shown where that is
+ * not so. */
 void ks_scenario_check(struct ks_trial *t, bool is_done, const char *what);
 
 #endif
