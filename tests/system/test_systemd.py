@@ -87,7 +87,7 @@ def test_service(served):
 def test_sockets_stay_over_restarts(served):
     """A connection that comes while the daemon is away waits in the socket."""
     inode = os.stat(served.path("/run/etcdseal/kms.sock")).st_ino
-    for restart in (["restart", SERVICE], ["kill", "--signal=KILL", SERVICE], ["stop", SERVICE]):
+    for restart in (["restart", SERVICE], ["kill", "--kill-whom=main", "--signal=KILL", SERVICE], ["stop", SERVICE]):
         served.run("systemctl", *restart)
         with client(served) as kms:
             wait_until("it serves", lambda: kms.status().healthz == "ok", 15, every=0.1)
