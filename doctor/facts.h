@@ -201,6 +201,8 @@ enum kerr gather_answers(struct facts *f, struct kerrinfo *e) MUST_CHECK;
 
 /* Not through a link in the last component. */
 struct fact_file gather_file(struct facts *f, const char *path);
+/* Whether the process of this number, as text, has this name, as its /proc file says it. */
+bool gather_is_process(const char *pid, const char *comm);
 
 /* What the API server's `inside` path is on the host: "" when nothing is mounted there. *ret_mount
  * is the mount that it goes through, NULL for a server that is no container. Pure. */

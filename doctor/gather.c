@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/timex.h>
 #include <unistd.h>
@@ -18,6 +19,20 @@ struct fact_file gather_file(struct facts *f, const char *path)
         file.why = texts_printf(&f->texts, "cannot look at %s: %s", path, strerror(errno));
     }
     return file;
+}
+
+bool gather_is_process(const char *pid, const char *comm)
+{
+    char path[300];
+    char name[32];
+    (void)snprintf(path, sizeof path, "/proc/%s/comm", pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return false;
+    }
+    bool is_read = fgets(name, sizeof name, file) != NULL;
+    (void)fclose(file);
+    return is_read && strcmp(name, comm) == 0;
 }
 
 /* What timedatectl shows as "System clock synchronized" (adjtimex(2)): reading needs no right. */

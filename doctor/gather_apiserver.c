@@ -85,19 +85,6 @@ static enum kerr gather_file_spec(struct facts *f, struct kerrinfo *e)
 
 /* ---- a running one ---- */
 
-static bool is_comm(const char *pid, const char *wanted)
-{
-    char path[300];
-    char name[32] = "";
-    (void)snprintf(path, sizeof path, "/proc/%s/comm", pid);
-    FILE *file = fopen(path, "re");
-    if (file != NULL) {
-        (void)fgets(name, sizeof name, file);
-        (void)fclose(file);
-    }
-    return strcmp(name, wanted) == 0;
-}
-
 static void take_process(struct facts *f, const char *pid)
 {
     struct fact_apiserver *a = &f->apiserver;
@@ -135,7 +122,7 @@ static void gather_process(struct facts *f)
     const struct dirent *entry;
     while (proc != NULL && f->apiserver.process == NULL && (entry = readdir(proc)) != NULL) {
         if (isdigit((unsigned char)entry->d_name[0]) &&
-            is_comm(entry->d_name, "kube-apiserver\n")) {
+            gather_is_process(entry->d_name, "kube-apiserver\n")) {
             take_process(f, entry->d_name);
         }
     }

@@ -111,15 +111,9 @@ static void gather_memlock(struct facts *f)
 /* The process that answers must be the one that says its number: in a container it is not. */
 static bool is_named_etcdseald(uint64_t pid)
 {
-    char path[64];
-    char name[32] = "";
-    (void)snprintf(path, sizeof path, "/proc/%llu/comm", (unsigned long long)pid);
-    FILE *file = fopen(path, "re");
-    if (file != NULL) {
-        (void)fgets(name, sizeof name, file);
-        (void)fclose(file);
-    }
-    return strcmp(name, "etcdseald\n") == 0;
+    char text[32];
+    (void)snprintf(text, sizeof text, "%llu", (unsigned long long)pid);
+    return gather_is_process(text, "etcdseald\n");
 }
 
 void gather_daemon(struct facts *f)

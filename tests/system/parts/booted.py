@@ -56,9 +56,9 @@ class Booted:
         assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def person(self, commands, seconds=300):
-        """A person's shell in the source tree; whatever is asked without echo gets Enter. What the
-        terminal showed."""
+    def person(self, commands, seconds=300, answer=""):
+        """A person's shell in the source tree; whatever is asked without echo gets `answer` and
+        Enter. What the terminal showed."""
         script = f'set -eux; cd "{places.ROOT}"; sudo() {{ "$@"; }}\n{commands}'
         pid, terminal = pty.fork()
         if pid == 0:
@@ -72,7 +72,7 @@ class Booted:
                 except OSError:  # all have closed it
                     break
             elif not termios.tcgetattr(terminal)[3] & termios.ECHO:
-                os.write(terminal, b"\n")
+                os.write(terminal, answer.encode() + b"\n")
         else:
             os.kill(pid, signal.SIGKILL)
         os.close(terminal)
