@@ -23,7 +23,7 @@ static const struct file_row files[KS_FILE_COUNT] = {
     [KS_FILE_UNSEAL] = {".unseal", UNSEAL_FILE_MAX},
     [KS_FILE_ACCEPTED] = {".accepted", KS_ACCEPTED_FILE_MAX},
     [KS_FILE_LOCK] = {".lock", 0},
-    [KS_FILE_DAMAGED] = {".damaged", 0},
+    [KS_FILE_DAMAGED] = {".damaged", KS_FILE_MAX},
     [KS_FILE_BACKED_UP] = {".backed-up", KS_BACKED_UP_FILE_MAX},
 };
 

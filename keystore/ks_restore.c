@@ -175,16 +175,20 @@ static enum kerr look_at_present(struct restoring *s, struct kerrinfo *e)
     AUTO_BUF file = {0};
     AUTO_KS present = NULL;
     struct ks_parts parts;
-    if (ks_folder_read(&s->folder, KS_FILE_KEYSTORE, &file, NULL) != KERR_OK ||
-        ks_unseal_bytes(s->place, &s->folder, buf_view(&file), NULL, s->ks, &present, &parts,
-                        NULL) != KERR_OK) {
-        return KERR_OK; /* damaged or absent: that is why one restores */
+    struct kerrinfo cause = {0};
+    enum kerr k = ks_folder_read(&s->folder, KS_FILE_KEYSTORE, &file, &cause);
+    if (k == KERR_OK) {
+        k = ks_unseal_bytes(s->place, &s->folder, buf_view(&file), NULL, s->ks, &present, &parts,
+                            &cause);
+    }
+    if (k != KERR_OK) { /* damaged or absent is why one restores */
+        return k == KERR_NOMEM ? kerr_set(e, k, "%s", cause.text) : KERR_OK;
     }
     if (memcmp(present->model->store_id, s->ks->model->store_id, KS_ID_BYTES) != 0) {
         return KERR_OK;
     }
     s->was_cut_off = is_cut_off_restore(s, present->model);
-    enum kerr k = ks_accepted_new(&s->witness, e);
+    k = ks_accepted_new(&s->witness, e);
     if (k != KERR_OK) {
         return k;
     }
@@ -201,6 +205,20 @@ static enum kerr look_at_present(struct restoring *s, struct kerrinfo *e)
     return KERR_OK;
 }
 
+/* A restore that was cut off may have kept the present file already. */
+static enum kerr is_kept_already(const struct restoring *s, bool *ret, struct kerrinfo *e)
+{
+    AUTO_BUF present = {0};
+    AUTO_BUF kept = {0};
+    struct kerrinfo cause = {0};
+    enum kerr k = ks_folder_read(&s->folder, KS_FILE_KEYSTORE, &present, &cause);
+    if (k == KERR_OK) {
+        k = ks_folder_read(&s->folder, KS_FILE_DAMAGED, &kept, &cause);
+    }
+    *ret = k == KERR_OK && bytes_equal(buf_view(&present), buf_view(&kept));
+    return k == KERR_NOMEM ? kerr_set(e, k, "%s", cause.text) : KERR_OK;
+}
+
 /* PATH.damaged may be the last copy of keys: it is never displaced. */
 static enum kerr check_damaged(const struct restoring *s, struct kerrinfo *e)
 {
@@ -213,7 +231,11 @@ static enum kerr check_damaged(const struct restoring *s, struct kerrinfo *e)
     if (k == KERR_OK) {
         k = ks_folder_exists(&s->folder, KS_FILE_DAMAGED, &is_kept, e);
     }
+    bool is_same = false;
     if (k == KERR_OK && is_there && is_kept) {
+        k = is_kept_already(s, &is_same, e);
+    }
+    if (k == KERR_OK && is_there && is_kept && !is_same) {
         k = kerr_set(e, KERR_DENIED,
                      "%s/%s is there from an earlier restore, and the present keystore does not "
                      "open either; each may hold the last copy of keys: move the former elsewhere "

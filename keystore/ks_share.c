@@ -22,18 +22,23 @@ static void known_specs_done(struct known_specs *known)
     }
 }
 
-static struct known_specs find_specs(const struct ks_place *place, const struct ks_folder *folder)
+static enum kerr find_specs(const struct ks_place *place, const struct ks_folder *folder,
+                            struct known_specs *ret, struct kerrinfo *e)
 {
-    struct known_specs known = {.specs = {place->specs, place->daemon_specs},
-                                .counts = {place->spec_count, place->daemon_spec_count}};
     AUTO_BUF text = {0};
-    /* Where there is no such file, the others are all. */
-    if (ks_folder_read(folder, KS_FILE_UNSEAL, &text, NULL) == KERR_OK &&
-        ks_unseal_parse(buf_view(&text), &known.owned, &known.owned_count, NULL) == KERR_OK) {
-        known.specs[SPEC_LISTS - 1] = known.owned;
-        known.counts[SPEC_LISTS - 1] = known.owned_count;
+    *ret = (struct known_specs){.specs = {place->specs, place->daemon_specs},
+                                .counts = {place->spec_count, place->daemon_spec_count}};
+    struct kerrinfo cause = {0};
+    enum kerr k = ks_folder_read(folder, KS_FILE_UNSEAL, &text, &cause);
+    if (k == KERR_OK) {
+        k = ks_unseal_parse(buf_view(&text), &ret->owned, &ret->owned_count, &cause);
     }
-    return known;
+    if (k == KERR_OK) {
+        ret->specs[SPEC_LISTS - 1] = ret->owned;
+        ret->counts[SPEC_LISTS - 1] = ret->owned_count;
+    }
+    /* Where there is no such file, the others are all. */
+    return k == KERR_NOMEM ? kerr_set(e, k, "%s", cause.text) : KERR_OK;
 }
 
 static enum kerr share_by(const struct ks_place *place, const struct ks *ks,
@@ -53,15 +58,15 @@ static enum kerr share_by(const struct ks_place *place, const struct ks *ks,
     return k == KERR_OK ? ks_accepted_add_slot(record, &keys, e) : k;
 }
 
-/* Tries every SPEC of the slot's name. False: the slot has got no copy, `why` says the last reason,
- * *ret_unattended whether it would need no person. */
-static bool share_with(const struct ks_place *place, const struct ks *ks,
-                       const struct ks_slot *slot, const struct known_specs *known,
-                       struct ks_accepted *record, bool *ret_unattended, struct kerrinfo *why)
+/* Tries every SPEC of the slot's name. Not OK: the slot has got no copy, `why` says the last
+ * reason, *ret_unattended whether it would need no person. */
+static enum kerr share_with(const struct ks_place *place, const struct ks *ks,
+                            const struct ks_slot *slot, const struct known_specs *known,
+                            struct ks_accepted *record, bool *ret_unattended, struct kerrinfo *why)
 {
     bool is_known = false;
     bool is_unattended = false;
-    (void)kerr_set(why, KERR_NOTFOUND, "nothing here says how to open it");
+    enum kerr k = kerr_set(why, KERR_NOTFOUND, "nothing here says how to open it");
     for (size_t i = 0; i < SPEC_LISTS; i++) {
         for (size_t j = 0; j < known->counts[i]; j++) {
             const struct seal_spec *spec = &known->specs[i][j];
@@ -69,15 +74,16 @@ static bool share_with(const struct ks_place *place, const struct ks *ks,
                 continue;
             }
             kerr_clear(why);
-            if (share_by(place, ks, slot, spec, record, why) == KERR_OK) {
-                return true;
+            k = share_by(place, ks, slot, spec, record, why);
+            if (k == KERR_OK || k == KERR_NOMEM) {
+                return k;
             }
             is_known = true;
             is_unattended |= (seal_spec_caps(spec) & SEAL_CAN_OPEN_UNATTENDED) != 0;
         }
     }
     *ret_unattended = is_known ? is_unattended : slot->seal.kind != SEAL_PASSPHRASE;
-    return false;
+    return k;
 }
 
 PRINTF_LIKE(2, 3)
@@ -97,16 +103,25 @@ enum kerr ks_share_accept_key(const struct ks_place *place, const struct ks_fold
                               const struct ks *ks, const struct ks_accepted *old,
                               struct ks_accepted *record, bool *ret_left_out, struct kerrinfo *e)
 {
-    AUTO(known_specs_done) struct known_specs known = find_specs(place, folder);
-    enum kerr k = ks_accepted_add_slot(record, &ks->slot_keys, e);
+    AUTO(known_specs_done) struct known_specs known = {0};
+    enum kerr k = find_specs(place, folder, &known, e);
+    if (k == KERR_OK) {
+        k = ks_accepted_add_slot(record, &ks->slot_keys, e);
+    }
     *ret_left_out = false;
     for (size_t i = 0; i < ks->model->slot_count && k == KERR_OK; i++) {
         const struct ks_slot *slot = &ks->model->slots[i];
         struct kerrinfo why = {0};
         bool is_unattended = false;
         if (ks_accepted_has_slot(record, slot->id) ||
-            (old != NULL && !ks_accepted_has_slot(old, slot->id)) ||
-            share_with(place, ks, slot, &known, record, &is_unattended, &why) || old == NULL) {
+            (old != NULL && !ks_accepted_has_slot(old, slot->id))) {
+            continue;
+        }
+        enum kerr shared = share_with(place, ks, slot, &known, record, &is_unattended, &why);
+        if (shared == KERR_NOMEM) {
+            return kerr_set(e, shared, "%s", why.text);
+        }
+        if (shared == KERR_OK || old == NULL) {
             continue;
         }
         if (is_unattended) {
