@@ -34,7 +34,7 @@ static const struct opt_entry examples[] = {
      "Change the key. Promote it when every node has loaded it:"},
     {"etcdseal keystore backup /root/keystore.backup",
      "Copy the keystore, and print the copy's fingerprint:"},
-    {"etcdseal config check --encryption-config /etc/kubernetes/encryption.yaml",
+    {"etcdseal config check --encryption-config /etc/kubernetes/encryption/config.yaml",
      "Check the daemon's configuration, and that kube-apiserver's fits:"},
 };
 
