@@ -27,14 +27,14 @@ static const char *const tails[2][2] = {{"\n", " cut=1\n"}, {"}\n", ",\"cut\":1}
 
 struct level_row {
     const char *name;
-    int syslog;
+    const char *priority; /* of syslog, as the journal reads it */
 };
 
 static const struct level_row levels[] = {
-    [LOG_LEVEL_ERROR] = {"error", 3},
-    [LOG_LEVEL_WARN] = {"warn", 4},
-    [LOG_LEVEL_INFO] = {"info", 6},
-    [LOG_LEVEL_DEBUG] = {"debug", 7},
+    [LOG_LEVEL_ERROR] = {"error", "<3>"},
+    [LOG_LEVEL_WARN] = {"warn", "<4>"},
+    [LOG_LEVEL_INFO] = {"info", "<6>"},
+    [LOG_LEVEL_DEBUG] = {"debug", "<7>"},
 };
 
 static atomic_int log_threshold = LOG_LEVEL_INFO;
@@ -144,18 +144,33 @@ static enum kerr put_value(struct buf *line, const struct log_kv *kv, bool is_js
     return w.failed ? KERR_LIMIT : buf_put(line, writer_view(&w), NULL);
 }
 
+/* The time of a thread's last line: thousands of calls have the same. */
+static const char *now_text(void)
+{
+    static _Thread_local uint64_t shown_s = UINT64_MAX;
+    static _Thread_local char shown[CLOCK_TEXT_BYTES];
+    uint64_t now_s = clock_wall_s();
+    if (now_s != shown_s) {
+        clock_format_s(now_s, shown);
+        shown_s = now_s;
+    }
+    return shown;
+}
+
+/* The words before the values. */
 static enum kerr put_head(struct buf *line, enum log_level level, const char *event, bool is_json)
 {
-    char now[CLOCK_TEXT_BYTES];
-    clock_format_s(clock_wall_s(), now);
-    if (is_json) {
-        return buf_printf(line, NULL, "{\"ts\":\"%s\",\"level\":\"%s\",\"event\":\"%s\"", now,
-                          levels[level].name, event);
+    const char *name = levels[level].name;
+    const char *const json[] = {
+        "{\"ts\":\"", now_text(), "\",\"level\":\"", name, "\",\"event\":\"", event, "\"", NULL};
+    const char *const journal[] = {levels[level].priority, event, NULL};
+    const char *const text[] = {now_text(), " ", name, " ", event, NULL};
+    const char *const *part = is_json ? json : atomic_load(&is_journal) ? journal : text;
+    enum kerr k = KERR_OK;
+    for (; *part != NULL && k == KERR_OK; part++) {
+        k = buf_put_text(line, *part, NULL);
     }
-    if (atomic_load(&is_journal)) {
-        return buf_printf(line, NULL, "<%d>%s", levels[level].syslog, event);
-    }
-    return buf_printf(line, NULL, "%s %s %s", now, levels[level].name, event);
+    return k;
 }
 
 /* False: there is no line of it. */

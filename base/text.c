@@ -222,6 +222,11 @@ void text_escape(struct bytes text, char *to, size_t to_size)
     for (size_t i = 0; i < text.len; i++) {
         total += is_plain(text.ptr[i]) ? 1 : 4;
     }
+    if (total == text.len + 1 && total <= to_size) { /* nearly always: nothing to escape */
+        memcpy(to, text.ptr, text.len);
+        to[text.len] = 0;
+        return;
+    }
     /* What does not fit ends where three dots and the terminator still do. */
     size_t dots = to_size < 4 ? 0 : to_size - 4;
     size_t end = total <= to_size ? to_size - 1 : dots;
