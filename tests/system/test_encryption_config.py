@@ -130,7 +130,7 @@ NOT_JUDGED = {
     "more than 64 entries": HEAD + "".join(
         entry(f"a{n}", KMS.replace("name: a", f"name: a{n}")) for n in range(65)),
     "nested more than 12 levels": HEAD + entry() + "x: " + "[" * 13 + "]" * 13 + "\n",
-    "longer than 64 bytes": HEAD + entry() + "y" * 70 + ": 1\n",
+    "longer than 320 bytes": HEAD + entry() + "y" * 330 + ": 1\n",
     "more than 64 keys": HEAD + entry() + "".join(f"k{n}: 1\n" for n in range(70)),
     "longer than 4096 bytes": kms("apiVersion: v2, name: a, endpoint: 'unix:///%s'" % ("a" * 4100)),
     "'' twice in a row": HEAD + entry("'a''''b'"),
