@@ -223,7 +223,9 @@ void text_escape(struct bytes text, char *to, size_t to_size)
         total += is_plain(text.ptr[i]) ? 1 : 4;
     }
     if (total == text.len + 1 && total <= to_size) { /* nearly always: nothing to escape */
-        memcpy(to, text.ptr, text.len);
+        if (text.len > 0) {
+            memcpy(to, text.ptr, text.len);
+        }
         to[text.len] = 0;
         return;
     }

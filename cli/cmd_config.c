@@ -53,7 +53,9 @@ enum kerr cmd_config_check(void *ctx, const struct opt_call *call, struct kerrin
         return k;
     }
     if (path == NULL) {
-        k = out_line(e, "no %s: the defaults apply", CONFIG_FILE_DEFAULT);
+        k = out_line(e,
+                     "no %s: the tool takes the defaults, but etcdseald does not start without it",
+                     CONFIG_FILE_DEFAULT);
     } else {
         k = out_line(e, "%s: ok", path);
     }

@@ -95,6 +95,9 @@ enum kerr cmd_init(void *ctx, const struct opt_call *call, struct kerrinfo *e)
     char key_id[KS_KEY_ID_TEXT];
     ks_key_id_text(id, key_id);
     warn(&i, &s);
+    for (size_t n = 0; n < i.count; n++) {
+        slots_remark(i.o, &i.specs[n]);
+    }
     out_remark(i.o,
                "Make a copy with 'etcdseal keystore backup FILE' now and after each new key, and "
                "keep it apart from etcd's backups and from the seals: an etcd backup cannot be "

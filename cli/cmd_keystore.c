@@ -302,6 +302,8 @@ enum kerr cmd_keystore_restore(void *ctx, const struct opt_call *call, struct ke
     if (k == KERR_OK) {
         out_remark(r.o, "%s is in place as generation %llu; 'etcdseal key list' shows its keys",
                    call->args[0], (unsigned long long)generation);
+        out_remark(r.o, "where the last primary key could not come back it has a new one: make a "
+                        "backup now, and bring the file to the other nodes");
     }
     return k;
 }

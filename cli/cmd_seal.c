@@ -57,6 +57,7 @@ enum kerr cmd_seal_add(void *ctx, const struct opt_call *call, struct kerrinfo *
     }
     slots_warn(&spec, &s.place.env);
     out_remark(o, "slot %s (%s) was added", spec.slot, ks_role_name(slot.role));
+    slots_remark(o, &spec);
     if ((seal_spec_caps(&spec) & SEAL_CAN_OPEN_UNATTENDED) == 0) {
         out_remark(o, "try it: etcdseal seal test %s", spec.slot);
     }

@@ -75,8 +75,8 @@ enum kerr gate_unused(const struct gate_question *q, struct kerrinfo *e)
     }
     if (!daemon_key_find(q->view, q->key_id, &key)) {
         return kerr_set(e, KERR_DENIED,
-                        "the daemon at %.100s does not know key %s; see 'etcdseal status', or take "
-                        "the risk with --without-daemon",
+                        "the daemon at %.100s does not know key %s: it is destroyed already, is "
+                        "mistyped, or was made a moment ago ('etcdseal key list')",
                         q->socket, q->key_id);
     }
     if (strcmp(key.state, "primary") == 0) {

@@ -95,17 +95,20 @@ static const char from_only[] = "# From another provider, stage 3 of 3: the old 
                                 "old keys as long as backups of\n"
                                 "# etcd need them.\n";
 
+#define LEAVE_ALL                                                                                  \
+    "# All resources of the file that this one replaces must stand below (--resource): what is\n"  \
+    "# stored encrypted and not named here can't be read.\n"
 static const char leave_learn[] =
     "# Leaving encryption, stage 1 of 2, for several API servers only: every one learns to read\n"
     "# plaintext. With a single API server begin with stage 2.\n"
-    "#\n" LOADED "# Go on to stage 2 when all API servers have.\n";
+    "#\n" LEAVE_ALL "#\n" LOADED "# Go on to stage 2 when all API servers have.\n";
 static const char leave_write[] =
     "# Leaving encryption, stage 2 of 2: what is new or changed is stored in plaintext, what is "
     "still\n"
     "# encrypted can be read. `etcdseal encryption-config check` calls this an error, because it "
     "is\n"
     "# one in every other case.\n"
-    "#\n" LOADED "# When all API servers have, rewrite.\n" REWRITE
+    "#\n" LEAVE_ALL "#\n" LOADED "# When all API servers have, rewrite.\n" REWRITE
     "# When no value in etcd begins with k8s:enc: any more (" SHOWS " |\n"
     "# head -c 64), take --encryption-provider-config out of kube-apiserver's flags, restart it, "
     "and\n"

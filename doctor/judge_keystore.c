@@ -12,7 +12,9 @@ JUDGE(config_loads)
         verdict_found(v, q->config_file, "correct the line, then: etcdseal config check", "%s",
                       q->config_error);
     } else if (q->config_file == NULL) {
-        verdict_ok(v, "no %s: the defaults apply", CONFIG_FILE_DEFAULT);
+        verdict_found(v, CONFIG_FILE_DEFAULT,
+                      "cp /usr/share/doc/etcdseal/etcdseald.yaml /etc/etcdseal/",
+                      "there is no configuration; etcdseald does not start without one");
     } else {
         verdict_ok(v, "%s", q->config_file);
     }
@@ -179,6 +181,17 @@ JUDGE(slots_one)
     }
 }
 
+/* What nothing here says how to open is another node's slot: only that node can test it. */
+static bool is_of_this_node(const struct fact_keystore *k, const struct fact_slot *slot)
+{
+    for (size_t i = 0; i < k->seal_count; i++) {
+        if (strcmp(k->seals[i].slot, slot->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 JUDGE(slots_untested)
 {
     const struct fact_keystore *k = &f->keystore;
@@ -187,9 +200,10 @@ JUDGE(slots_untested)
         const char *cure = verdict_text(v, "etcdseal seal test %s", slot->name);
         if (slot->tested_at_s == 0) {
             verdict_found(v, k->path, cure, "slot %s was never seen to open", slot->name);
-        } else if (!slot->is_accepted) {
+        } else if (!slot->is_accepted && is_of_this_node(k, slot)) {
             verdict_found(v, k->path, cure,
-                          "slot %s was not seen to open on this node since a slot was removed",
+                          "slot %s has not been opened on this node yet, or not "
+                          "since a slot was removed",
                           slot->name);
         }
     }

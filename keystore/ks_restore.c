@@ -84,7 +84,9 @@ static enum kerr read_backup(struct restoring *s, struct kerrinfo *e)
 static enum kerr unseal_backup(struct restoring *s, const struct bytes *accepted_file,
                                struct kerrinfo *e)
 {
-    return ks_unseal_bytes(s->place, &s->folder, buf_view(&s->file), accepted_file, NULL, &s->ks,
+    struct ks_place named = *s->place; /* messages are about the backup, not what is in place */
+    named.path = s->r->from;
+    return ks_unseal_bytes(&named, &s->folder, buf_view(&s->file), accepted_file, NULL, &s->ks,
                            &s->parts, e);
 }
 

@@ -108,7 +108,7 @@ def test_from_a_bare_host_to_encryption_and_back(workspace):
     shown = host.follow("install.md", 1)
     made = re.search(r"^ +((?:[a-z2-7]+-){3,}[a-z2-7]+)\s*$", shown, re.M)
     host.passphrase = workspace.secret(made.group(1).encode()).decode()
-    host.follow("install.md", 3)
+    host.follow("install.md", 2)
     assert "serving" in host.follow("install.md", 1)
 
     # --- the pages that only make a file ---

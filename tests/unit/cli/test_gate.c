@@ -156,7 +156,7 @@ static void test_long_words(void **state)
     v.store_id = word;
     assert_refused(&e, KERR_DENIED, "--without-daemon", gate_unused(&q, &e));
     v.store_id = q.store_id;
-    assert_refused(&e, KERR_DENIED, "--without-daemon", gate_unused(&q, &e));
+    assert_refused(&e, KERR_DENIED, "etcdseal key list", gate_unused(&q, &e));
 }
 
 int main(void)
