@@ -82,14 +82,39 @@ JUDGE(keystore_folder_mode)
 JUDGE(keystore_file_mode)
 {
     for (size_t i = 0; i < f->keystore.file_count; i++) {
-        if (f->keystore.files[i].look == LOOK_DONE) {
-            judge_wanted(f, v, WANTED_KEYSTORE_FILE, &f->keystore.files[i]);
+        const struct fact_file *file = &f->keystore.files[i];
+        if (file->look == LOOK_FAILED) {
+            verdict_unknown(v, "%s", file->why);
+            return;
+        }
+        if (file->look == LOOK_DONE) {
+            judge_wanted(f, v, WANTED_KEYSTORE_FILE, file);
         }
     }
 }
 
+/* What this user may not see is not in order for that. */
+static bool are_seals_hidden(const struct facts *f, struct verdict *v)
+{
+    const struct fact_keystore *k = &f->keystore;
+    if (is_forbidden(f, k->seals_code)) {
+        verdict_unknown(v, "%s", k->seals_error);
+        return true;
+    }
+    for (size_t i = 0; i < k->seal_count; i++) {
+        if (k->seals[i].key.look == LOOK_FAILED) {
+            verdict_unknown(v, "%s", k->seals[i].key.why);
+            return true;
+        }
+    }
+    return false;
+}
+
 JUDGE(seal_file_mode)
 {
+    if (are_seals_hidden(f, v)) {
+        return;
+    }
     for (size_t i = 0; i < f->keystore.seal_count; i++) {
         const struct fact_file *key = &f->keystore.seals[i].key;
         if (*key->path != 0 && key->look == LOOK_DONE) {
@@ -211,6 +236,9 @@ JUDGE(slots_untested)
 
 JUDGE(seal_beside)
 {
+    if (are_seals_hidden(f, v)) {
+        return;
+    }
     for (size_t i = 0; i < f->keystore.seal_count; i++) {
         const struct fact_seal *seal = &f->keystore.seals[i];
         bool is_key_file = *seal->key.path != 0;

@@ -95,6 +95,8 @@ def test_not_root(store):
     assert "not run as root" in ran.err
     for name in ("keystore-there", "seal-unattended"):
         assert row(ran, name)[0] in ("unknown", "skipped"), ran.told()
+    for name in ("keystore-file-mode", "seal-file-mode", "seal-beside"):
+        assert row(ran, name)[0] in ("unknown", "skipped"), (name, ran.told())
     assert row(ran, "keystore-there")[0] == "unknown"
 
 

@@ -109,6 +109,13 @@ static void test_keystore(void **state)
     f.keystore.slots[1].is_accepted = false;
     found("slots-untested", "on this node");
     healthy_keystore();
+    /* Nothing here opens it: it is another node's. */
+    f.keystore.slots[2] = (struct fact_slot){.name = "node2", .tested_at_s = 1};
+    f.keystore.slot_count = 3;
+    judge();
+    tell();
+    assert_int_equal(report.finding_count, 0);
+    healthy_keystore();
     f.keystore.seals[0].is_beside = true;
     found("seal-beside", "slot boot: a key file");
     healthy_keystore();
