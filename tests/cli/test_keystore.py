@@ -408,3 +408,11 @@ def test_restore_as_root_for_another_user(store):
     store.run("keystore", "restore", path, "--fingerprint", sha256(path), "--seal",
               f"boot=file:{store.key_file}").ok()
     assert all(p.stat().st_uid == 4321 for p in store.store.iterdir())
+
+
+def test_restore_names_the_file_that_does_not_open(store):
+    """Not the keystore that is in place, which is in order."""
+    bad = store.folder / "bad"
+    bad.write_bytes(b"no keystore at all" * 30)
+    ran = store.unchanged("keystore", "restore", bad).refused(4, str(bad))
+    assert str(store.keystore) not in ran.err
