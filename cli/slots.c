@@ -112,33 +112,6 @@ void slots_how_done(struct slots_how *how)
     how->owned = NULL;
 }
 
-static bool has_slot(const struct seal_spec *specs, size_t count, const char *slot)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(specs[i].slot, slot) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool slots_opens_here(const struct setup *s, const char *slot)
-{
-    struct seal_spec *listed = NULL;
-    size_t count = 0;
-    const struct ks_place *p = &s->place;
-    if (has_slot(p->specs, p->spec_count, slot) ||
-        has_slot(p->daemon_specs, p->daemon_spec_count, slot)) {
-        return true;
-    }
-    if (ks_read_unseal(p->path, &listed, &count, NULL) != KERR_OK) {
-        return false;
-    }
-    bool is_listed = has_slot(listed, count, slot);
-    ks_specs_free(listed, count);
-    return is_listed;
-}
-
 static const struct seal_spec *find_how(const struct slots_how *how, const char *slot)
 {
     for (size_t i = 0; how != NULL && i < how->count; i++) {

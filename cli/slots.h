@@ -33,10 +33,6 @@ void slots_how_done(struct slots_how *how);
 /* What must be done beside it, for a person: a credential must be handed to the service. */
 void slots_remark(const struct options *o, const struct seal_spec *spec);
 
-/* Whether anything on this node says how to open the slot: --unseal, the configuration,
- * PATH.unseal. If not, it is another node's. */
-bool slots_opens_here(const struct setup *s, const char *slot);
-
 /* "slots": [ … ]. `how` may be NULL: then nothing is said of how this node opens them. */
 void slots_doc(struct doc *d, const struct ks_model *m, const struct slots_how *how);
 enum kerr slots_table(const struct ks_model *m, const struct slots_how *how, struct buf *to,
