@@ -20,11 +20,13 @@
 #include "base/log.h"
 #include "base/secret.h"
 
-#define CONFIG_FILE_DEFAULT    "/etc/etcdseal/etcdseald.yaml"
-#define CONFIG_FILE_MAX        65536 /* bytes; ours is under 1 KiB */
-#define CONFIG_PEERS_MAX       16    /* rows; one gRPC server each */
-#define CONFIG_SLOTS_MAX       32    /* rows of keystore.unseal, as many as a keystore has slots */
-#define CONFIG_SOCKET_PATH_MAX 107   /* bytes: sun_path of unix(7) without its terminator */
+#define CONFIG_FILE_DEFAULT        "/etc/etcdseal/etcdseald.yaml"
+#define CONFIG_FILE_MAX            65536 /* bytes; ours is under 1 KiB */
+#define CONFIG_PEERS_MAX           16    /* rows; one gRPC server each */
+#define CONFIG_SLOTS_MAX           32 /* rows of keystore.unseal, as many as a keystore has slots */
+#define CONFIG_SOCKET_PATH_MAX     107 /* bytes: sun_path of unix(7) without its terminator */
+#define CONFIG_VAULT_ADDRESSES_MAX 8
+#define CONFIG_VAULT_EPOCH_MAX     255 /* one byte of the key annotation */
 
 enum config_peer_kind { CONFIG_PEER_UID, CONFIG_PEER_GID };
 
@@ -48,7 +50,55 @@ struct config_unseal {
     char *spec; /* "file:/path", "credential:NAME", "passphrase:file=/path" */
 };
 
-enum config_provider { CONFIG_PROVIDER_LOCAL };
+enum config_provider { CONFIG_PROVIDER_LOCAL, CONFIG_PROVIDER_VAULT };
+enum config_vault_mode { CONFIG_VAULT_HIERARCHY, CONFIG_VAULT_DIRECT };
+enum config_on_refused { CONFIG_ON_REFUSED_STOP, CONFIG_ON_REFUSED_GRACE };
+enum config_login {
+    CONFIG_LOGIN_NONE, /* an agent or proxy behind a unix socket or on the loopback does it */
+    CONFIG_LOGIN_APPROLE,
+    CONFIG_LOGIN_CERT,
+    CONFIG_LOGIN_JWT,
+    CONFIG_LOGIN_TOKEN,
+};
+
+/* How to log in: exactly one row of vault.auth. Files are absolute paths or "credential:NAME", a
+ * systemd credential ($CREDENTIALS_DIRECTORY/NAME). NULL where the kind has none. */
+struct config_auth {
+    enum config_login kind;
+    char *mount;            /* of the auth method: "approle", "cert", "jwt" */
+    char *role_id_file;     /* approle */
+    char *secret_id_file;   /* approle */
+    bool secret_id_wrapped; /* approle: the file holds a response-wrapping token */
+    char *cert_file;        /* cert */
+    char *key_file;         /* cert */
+    char *role;             /* jwt; cert: the name of the role, or NULL for any */
+    char *file;             /* jwt, token */
+};
+
+/* The section `vault`: a Transit key of Vault or OpenBao, as provider and as seal. */
+struct config_vault {
+    char *
+        addresses[CONFIG_VAULT_ADDRESSES_MAX]; /* "https://HOST[:PORT]", "unix:/PATH", "http://…" */
+    size_t address_count;
+    bool allow_plain_http;             /* http to other than the loopback, false */
+    char *ca_file;                     /* PEM; NULL: the system's */
+    char *namespace_path;              /* vault.namespace, NULL: none */
+    char *mount;                       /* of the Transit engine, transit */
+    char *key;                         /* NULL: there is no section `vault` */
+    char *cluster_id;                  /* NULL when the section only serves a seal */
+    unsigned epoch;                    /* 0 … CONFIG_VAULT_EPOCH_MAX, 0 */
+    enum config_vault_mode mode;       /* hierarchy */
+    char *state_path;                  /* vault.state, /var/lib/etcdseal/vault-keks */
+    unsigned poll_ms;                  /* 10s */
+    unsigned stability_ms;             /* 20s */
+    unsigned activation_delay_ms;      /* 60s */
+    unsigned offline_grace_ms;         /* 24h */
+    enum config_on_refused on_refused; /* stop */
+    unsigned kek_max_age_ms;           /* 30d */
+    unsigned kek_max_uses;             /* 1000000 */
+    struct config_auth auth;
+};
+
 enum config_version { CONFIG_VERSION_V2, CONFIG_VERSION_V2BETA1 };
 
 struct config {
@@ -64,13 +114,17 @@ struct config {
     size_t peer_count;
 
     enum config_provider provider; /* provider, local */
-    enum config_version version;   /* kms_version, v2 */
+    unsigned also_unwrap; /* also_unwrap, []: bits (1 << enum config_provider) of those that only
+                             unwrap; never the provider's own */
+    enum config_version version; /* kms_version, v2 */
 
     char *keystore_path;                           /* keystore.path, /var/lib/etcdseal/keystore */
     struct config_unseal unseal[CONFIG_SLOTS_MAX]; /* keystore.unseal: { NAME: SPEC }, none:
                                                       the file keystore.unseal is used */
     size_t unseal_count;
     unsigned poll_ms; /* keystore.poll, 10s: the net under inotify */
+
+    struct config_vault vault; /* the section vault; vault.key is NULL without it */
 
     bool metrics_is_on; /* metrics.listen, "off", or an address of the loopback: "127.0.0.1:9655",
                            "[::1]:9655" */
