@@ -3,19 +3,15 @@
 under its units, a real etcd and a real kube-apiserver, with the files that kubeadm writes."""
 
 import contextlib
-import datetime
 import json
 import subprocess
 from dataclasses import dataclass
 
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from . import places
 from .booted import Booted, install
+from .certs import Ca
 from .process import wait_until
 
 MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
@@ -37,29 +33,6 @@ resources:
           endpoint: unix:///run/etcdseal/kms.sock
           timeout: 3s
 """
-
-
-def _certificate(name, organization, issuer, is_ca=False):
-    """PEM of a certificate and its key; valid since a month, so that clocks may be moved."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
-                         x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.utcnow()
-    builder = (x509.CertificateBuilder().subject_name(subject)
-               .issuer_name(issuer[0].subject if issuer else subject)
-               .public_key(key.public_key()).serial_number(x509.random_serial_number())
-               .not_valid_before(now - datetime.timedelta(days=30))
-               .not_valid_after(now + datetime.timedelta(days=30))
-               .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True))
-    if not is_ca:
-        import ipaddress
-        builder = builder.add_extension(x509.SubjectAlternativeName(
-            [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-    made = builder.sign(issuer[1] if issuer else key, hashes.SHA256())
-    pem = made.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                                serialization.NoEncryption())
-    return (made, key), pem, private
 
 
 FLAGS = [
@@ -167,11 +140,11 @@ class ControlPlane:
         path.chmod(mode)
 
     def _set_up_kubernetes(self):
-        ca, ca_pem, _ = _certificate("kubernetes", "test", None, is_ca=True)
-        self.write(f"{PKI}/ca.crt", ca_pem)
+        ca = Ca("kubernetes")
+        self.write(f"{PKI}/ca.crt", ca.pem)
         for name, organization in (("apiserver", "kube-apiserver"),
                                    ("apiserver-kubelet-client", "system:masters")):
-            _, pem, key = _certificate(name, organization, ca)
+            pem, key = ca.issue(name, organization)
             self.write(f"{PKI}/{name}.crt", pem)
             self.write(f"{PKI}/{name}.key", self._workspace.secret(key), 0o600)
         self.run("openssl", "genrsa", "-out", f"{PKI}/sa.key", "2048")
