@@ -135,7 +135,7 @@ def unseal(now, seal_starts):
         words = ["--log", log, "--linger", "100ms"]  # the line comes after the first answer
         now.results.add(seal.title, "unseal_start_ms", now.time_start(seal.server, *words))
         (loaded,) = [row for row in map(json.loads, log.read_text().splitlines())
-                     if row["event"] == "keystore-loaded"]
+                     if row["event"] == "keys-loaded"]
         now.results.add(seal.title, "unseal_ms", loaded["duration_ms"])
         now.results.add(seal.title, "unseal_tool_ms", seal.test_with_tool())
 

@@ -174,6 +174,9 @@ static enum kerr make_service(struct daemon *d, struct kerrinfo *e)
 {
     enum kerr k = metrics_new(&d->metrics, e);
     k = k == KERR_OK ? provider_open(d->first, &d->provider, e) : k;
+    if (k == KERR_OK && provider_may_wait(d->provider)) {
+        k = workers_new(&d->workers, e);
+    }
     if (k != KERR_OK) {
         return k;
     }
@@ -181,6 +184,7 @@ static enum kerr make_service(struct daemon *d, struct kerrinfo *e)
                                    .version =
                                        d->first->version == CONFIG_VERSION_V2 ? "v2" : "v2beta1",
                                    .metrics = d->metrics,
+                                   .workers = d->workers,
                                    .peer = find_peer,
                                    .peer_ctx = d};
     k = kms_service_new(&c, &d->service, e);
@@ -377,6 +381,7 @@ static void finish(struct daemon *d)
         }
         (void)pthread_join(d->rpc_thread, NULL);
     }
+    workers_free(d->workers);
     if (d->loop != NULL) {
         reload_stop(d);
     }

@@ -17,6 +17,7 @@
 #include "plugin/status.h"
 #include "plugin/watch.h"
 #include "plugin/web.h"
+#include "plugin/workers.h"
 
 enum daemon_phase { DAEMON_RUNNING, DAEMON_STOPPING, DAEMON_ENDED };
 
@@ -44,6 +45,7 @@ struct daemon {
 
     struct provider *provider;
     struct metrics *metrics;
+    struct workers *workers; /* NULL when no call waits */
     struct kms_service *service;
     bool is_rpc_started;
     struct rpc_method rpc_methods[KMS_METHOD_COUNT]; /* outlives rpc */

@@ -23,6 +23,7 @@ _Static_assert((int)KMS_ANNOTATIONS_MAX == (int)PROVIDER_ANNOTATIONS_MAX, "copie
 
 struct kms_service {
     struct kms_backend backend;
+    struct workers *workers; /* NULL: no call waits */
     kms_service_peer_fn *peer;
     void *peer_ctx;
     pthread_mutex_t lock; /* what follows: a reload changes it */
@@ -48,19 +49,21 @@ static void show(struct bytes text, char to[static KMS_SERVICE_SHOWN_MAX + 4])
     (void)snprintf(to + len, 4, "%s", len < text.len ? "..." : "");
 }
 
-enum kerr kms_answer_status(const struct kms_backend *b, struct bytes request,
-                            struct kms_reply *reply, struct kerrinfo *e)
+enum kerr kms_answer_status(const struct kms_backend *b, const struct provider_turn *turn,
+                            struct bytes request, struct kms_reply *reply, struct kerrinfo *e)
 {
+    (void)turn;
     char key_id[PROVIDER_KEY_ID_MAX + 1];
+    const char *health = NULL;
     enum kerr k = kms_decode_status_request(request, e);
     if (k == KERR_OK) {
-        k = provider_current(b->provider, key_id, e);
+        k = provider_current(b->provider, key_id, &health, e);
     }
     if (k != KERR_OK) {
         return k;
     }
     show(bytes_of_text(key_id), reply->key_id);
-    struct kms_status_response r = {.version = b->version, .healthz = "ok", .key_id = key_id};
+    struct kms_status_response r = {.version = b->version, .healthz = health, .key_id = key_id};
     buf_init(&reply->message, RESPONSE_MAX);
     return kms_encode_status_response(&r, &reply->message, e);
 }
@@ -82,8 +85,8 @@ static enum kerr wrap_to_response(const struct provider_wrapped *w, struct kms_r
     return kms_encode_encrypt_response(&r, &reply->message, e);
 }
 
-enum kerr kms_answer_encrypt(const struct kms_backend *b, struct bytes request,
-                             struct kms_reply *reply, struct kerrinfo *e)
+enum kerr kms_answer_encrypt(const struct kms_backend *b, const struct provider_turn *turn,
+                             struct bytes request, struct kms_reply *reply, struct kerrinfo *e)
 {
     AUTO(kms_encrypt_request_done) struct kms_encrypt_request r = {0};
     struct provider_wrapped wrapped;
@@ -95,19 +98,20 @@ enum kerr kms_answer_encrypt(const struct kms_backend *b, struct bytes request,
     if (r.plaintext == NULL) {
         return kerr_set(e, KERR_INPUT, "Encrypt without plaintext");
     }
-    k = provider_wrap(b->provider, secret_view(r.plaintext), &wrapped, e);
+    k = provider_wrap(b->provider, turn, secret_view(r.plaintext), &wrapped, e);
     return k == KERR_OK ? wrap_to_response(&wrapped, reply, e) : k;
 }
 
-static enum kerr unwrap(const struct kms_backend *b, const struct kms_decrypt_request *r,
-                        struct kms_reply *reply, struct secret **ret, struct kerrinfo *e)
+static enum kerr unwrap(const struct kms_backend *b, const struct provider_turn *turn,
+                        const struct kms_decrypt_request *r, struct kms_reply *reply,
+                        struct secret **ret, struct kerrinfo *e)
 {
     struct provider_annotations annotations = {.count = r->annotations.count};
     for (size_t i = 0; i < r->annotations.count; i++) {
         annotations.rows[i].name = r->annotations.rows[i].name;
         annotations.rows[i].value = r->annotations.rows[i].value;
     }
-    enum kerr k = provider_unwrap(b->provider, r->key_id, r->ciphertext, &annotations, ret,
+    enum kerr k = provider_unwrap(b->provider, turn, r->key_id, r->ciphertext, &annotations, ret,
                                   &reply->key_state, e);
     /* A forged ciphertext is no use of a key, or anybody could keep a key from being disabled. */
     if (reply->key_state != NULL && (k == KERR_OK || k == KERR_STATE)) {
@@ -116,8 +120,8 @@ static enum kerr unwrap(const struct kms_backend *b, const struct kms_decrypt_re
     return k;
 }
 
-enum kerr kms_answer_decrypt(const struct kms_backend *b, struct bytes request,
-                             struct kms_reply *reply, struct kerrinfo *e)
+enum kerr kms_answer_decrypt(const struct kms_backend *b, const struct provider_turn *turn,
+                             struct bytes request, struct kms_reply *reply, struct kerrinfo *e)
 {
     AUTO(kms_decrypt_request_done) struct kms_decrypt_request r = {0};
     AUTO_SECRET plaintext = NULL;
@@ -131,7 +135,7 @@ enum kerr kms_answer_decrypt(const struct kms_backend *b, struct bytes request,
         return kerr_set(e, KERR_INPUT, "Decrypt without %s",
                         r.key_id.len == 0 ? "key_id" : "ciphertext");
     }
-    k = unwrap(b, &r, reply, &plaintext, e);
+    k = unwrap(b, turn, &r, reply, &plaintext, e);
     return k == KERR_OK ? kms_encode_decrypt_response(plaintext, &reply->secret, e) : k;
 }
 
@@ -148,20 +152,37 @@ static bool may_run(struct kms_service *s, size_t method, size_t class_index)
 }
 
 static enum kerr run_in_time(struct kms_service *s, const struct method *m, struct bytes request,
-                             uint64_t left_ms, struct kms_answer *a)
+                             const struct provider_turn *turn, struct kms_answer *a)
 {
-    uint64_t budget_ms = left_ms < m->deadline_ms ? left_ms : m->deadline_ms;
-    if (budget_ms == 0) {
+    uint64_t began_ms = clock_mono_ms();
+    if (began_ms >= turn->until_ms) {
         return kerr_set(&a->cause, KERR_TIMEOUT, "came with no time left");
     }
-    uint64_t began_ms = clock_mono_ms();
-    enum kerr k = m->answer(&s->backend, request, &a->reply, &a->cause);
-    uint64_t took_ms = clock_mono_ms() - began_ms;
-    if (k == KERR_OK && took_ms > budget_ms) {
+    enum kerr k = m->answer(&s->backend, turn, request, &a->reply, &a->cause);
+    uint64_t ended_ms = clock_mono_ms();
+    if (k == KERR_OK && ended_ms > turn->until_ms) {
         return kerr_set(&a->cause, KERR_TIMEOUT, "took %llu ms, allowed were %llu",
-                        (unsigned long long)took_ms, (unsigned long long)budget_ms);
+                        (unsigned long long)(ended_ms - began_ms),
+                        (unsigned long long)(turn->until_ms - began_ms));
     }
     return k;
+}
+
+static void answer(struct kms_service *s, size_t method, struct bytes request,
+                   const struct provider_turn *turn, struct kms_answer *ret)
+{
+    enum kerr k = run_in_time(s, &methods[method], request, turn, ret);
+    ret->status = method_status(method, k, &ret->message);
+    if (k != KERR_OK) {
+        kms_reply_done(&ret->reply);
+    }
+}
+
+/* When a call that comes now must be over. */
+static uint64_t until_ms(size_t method, uint64_t left_ms)
+{
+    unsigned most_ms = methods[method].deadline_ms;
+    return clock_mono_ms() + (left_ms < most_ms ? left_ms : most_ms);
 }
 
 void kms_service_answer(struct kms_service *s, size_t method, size_t class_index,
@@ -174,11 +195,16 @@ void kms_service_answer(struct kms_service *s, size_t method, size_t class_index
         (void)kerr_set(&ret->cause, KERR_LIMIT, "%s", ret->message);
         return;
     }
-    enum kerr k = run_in_time(s, &methods[method], request, left_ms, ret);
-    ret->status = method_status(method, k, &ret->message);
-    if (k != KERR_OK) {
-        kms_reply_done(&ret->reply);
-    }
+    const struct provider_turn turn = {.until_ms = until_ms(method, left_ms)};
+    answer(s, method, request, &turn, ret);
+}
+
+void kms_service_answer_waiting(struct kms_service *s, size_t method, struct bytes request,
+                                uint64_t until, struct kms_answer *ret)
+{
+    const struct provider_turn turn = {.may_wait = true, .until_ms = until};
+    *ret = (struct kms_answer){.status = 0};
+    answer(s, method, request, &turn, ret);
 }
 
 /* Whether and how loudly a call is logged. */
@@ -246,27 +272,83 @@ static void send_answer(struct rpc_call *call, const struct kms_answer *a)
     }
 }
 
+/* One call, on its way from the rpc server's thread, maybe over a worker, to its end. */
+struct job {
+    struct worker_job base;
+    struct kms_service *service;
+    struct rpc_call *call;
+    size_t method;
+    size_t class_index;
+    uint64_t began_ns;
+    uint64_t until_ms;
+    char peer[64]; /* the call and all that it lends is gone with the reply */
+};
+
+static void finish(const struct job *j, struct kms_answer *a)
+{
+    struct kms_service *s = j->service;
+    uint64_t took_ns = clock_mono_ns() - j->began_ns;
+    /* Counted before it is sent: who has the answer finds it in the metrics. */
+    metrics_request(s->backend.metrics, (enum kms_method)j->method, a->status, took_ns);
+    send_answer(j->call, a);
+    log_call(s, &(struct call_note){.method = methods[j->method].name,
+                                    .peer = j->peer,
+                                    .class_index = j->class_index,
+                                    .status = a->status,
+                                    .took_us = took_ns / 1000,
+                                    .cause = a->status == 0 ? NULL : a->cause.text,
+                                    .reply = &a->reply});
+    kms_reply_done(&a->reply);
+}
+
+static void run_waiting(struct worker_job *base)
+{
+    struct job *j = (struct job *)base;
+    struct kms_answer a;
+    kms_service_answer_waiting(j->service, j->method, rpc_call_request(j->call), j->until_ms, &a);
+    finish(j, &a);
+    free(j);
+}
+
+/* True: a worker has the call. */
+static bool hand_over(const struct job *j, struct kms_answer *a)
+{
+    struct kms_service *s = j->service;
+    if (a->cause.code != KERR_WAITS || s->workers == NULL) {
+        return false;
+    }
+    struct job *copy = malloc(sizeof *copy);
+    kerr_clear(&a->cause);
+    enum kerr k =
+        copy == NULL ? kerr_set(&a->cause, KERR_NOMEM, "no memory for a waiting call") : KERR_OK;
+    if (k == KERR_OK) {
+        *copy = *j;
+        copy->base.run = run_waiting;
+        k = workers_add(s->workers, &copy->base, &a->cause);
+    }
+    if (k != KERR_OK) {
+        free(copy);
+        a->status = RESOURCE_EXHAUSTED;
+        a->message = "too many calls wait for the key service";
+    }
+    return k == KERR_OK;
+}
+
 void kms_service_handle(void *ctx, size_t method, size_t class_index, struct rpc_call *call)
 {
-    struct kms_service *s = ctx;
-    uint64_t began_ns = clock_mono_ns();
-    /* The call and all that it lends is gone with the reply. */
-    char rpc_peer[64];
-    (void)snprintf(rpc_peer, sizeof rpc_peer, "%s", rpc_call_peer(call));
+    uint64_t left_ms = rpc_call_left_ms(call);
+    struct job j = {.service = ctx,
+                    .call = call,
+                    .method = method,
+                    .class_index = class_index,
+                    .began_ns = clock_mono_ns(),
+                    .until_ms = until_ms(method, left_ms)};
+    (void)snprintf(j.peer, sizeof j.peer, "%s", rpc_call_peer(call));
     struct kms_answer a;
-    kms_service_answer(s, method, class_index, rpc_call_request(call), rpc_call_left_ms(call), &a);
-    uint64_t took_ns = clock_mono_ns() - began_ns;
-    /* Counted before it is sent: who has the answer finds it in the metrics. */
-    metrics_request(s->backend.metrics, (enum kms_method)method, a.status, took_ns);
-    send_answer(call, &a);
-    log_call(s, &(struct call_note){.method = methods[method].name,
-                                    .peer = rpc_peer,
-                                    .class_index = class_index,
-                                    .status = a.status,
-                                    .took_us = took_ns / 1000,
-                                    .cause = a.status == 0 ? NULL : a.cause.text,
-                                    .reply = &a.reply});
-    kms_reply_done(&a.reply);
+    kms_service_answer(ctx, method, class_index, rpc_call_request(call), left_ms, &a);
+    if (!hand_over(&j, &a)) {
+        finish(&j, &a);
+    }
 }
 
 void kms_service_refused(void *ctx, size_t method, size_t class_index, const char *peer, int status,
@@ -303,6 +385,7 @@ enum kerr kms_service_new(const struct kms_service_config *c, struct kms_service
     }
     s->backend =
         (struct kms_backend){.provider = c->provider, .version = c->version, .metrics = c->metrics};
+    s->workers = c->workers;
     s->peer = c->peer;
     s->peer_ctx = c->peer_ctx;
     s->is_logging_all = true;

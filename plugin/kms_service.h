@@ -7,14 +7,18 @@
  * only. The uid of a request is for joining kube-apiserver's log with ours: shown escaped and cut,
  * never used for anything else.
  *
+ * A call that must wait for a key service is handed to a worker and made again there; all others
+ * are answered on the rpc server's thread.
+ *
  * Threads: kms_service_handle and kms_service_refused are called by the rpc server's thread,
- * kms_service_set_rules by any.
+ * kms_service_answer and kms_service_set_rules by any.
  */
 #ifndef ETCDSEAL_PLUGIN_KMS_SERVICE_H
 #define ETCDSEAL_PLUGIN_KMS_SERVICE_H
 
 #include "plugin/metrics.h"
 #include "plugin/peers.h"
+#include "plugin/workers.h"
 #include "provider/provider.h"
 #include "rpc/rpc.h"
 
@@ -28,6 +32,7 @@ struct kms_service_config {
     struct provider *provider; /* must outlive the service */
     const char *version;       /* "v2" or "v2beta1": static, constant while the process lives */
     struct metrics *metrics;
+    struct workers *workers;   /* for calls that wait; NULL when the provider never does */
     kms_service_peer_fn *peer; /* may be NULL */
     void *peer_ctx;
 };
@@ -63,9 +68,13 @@ struct kms_answer {
     struct kms_reply reply;
     struct kerrinfo cause; /* for the log */
 };
-/* `left_ms` as rpc_call_left_ms gives it. kms_reply_done(&ret->reply) afterwards. */
+/* The first try, which does not wait: WAITS in the cause when it must. `left_ms` as
+ * rpc_call_left_ms gives it. kms_reply_done(&ret->reply) afterwards. */
 void kms_service_answer(struct kms_service *s, size_t method, size_t class_index,
                         struct bytes request, uint64_t left_ms, struct kms_answer *ret);
+/* The second one, which may. `until_ms`: when the caller gives up, monotonic. */
+void kms_service_answer_waiting(struct kms_service *s, size_t method, struct bytes request,
+                                uint64_t until_ms, struct kms_answer *ret);
 
 /* What a row of the method table calls. */
 struct kms_backend {
@@ -73,11 +82,14 @@ struct kms_backend {
     const char *version;
     struct metrics *metrics;
 };
-enum kerr kms_answer_status(const struct kms_backend *b, struct bytes request,
-                            struct kms_reply *reply, struct kerrinfo *e) MUST_CHECK;
-enum kerr kms_answer_encrypt(const struct kms_backend *b, struct bytes request,
-                             struct kms_reply *reply, struct kerrinfo *e) MUST_CHECK;
-enum kerr kms_answer_decrypt(const struct kms_backend *b, struct bytes request,
-                             struct kms_reply *reply, struct kerrinfo *e) MUST_CHECK;
+enum kerr kms_answer_status(const struct kms_backend *b, const struct provider_turn *turn,
+                            struct bytes request, struct kms_reply *reply,
+                            struct kerrinfo *e) MUST_CHECK;
+enum kerr kms_answer_encrypt(const struct kms_backend *b, const struct provider_turn *turn,
+                             struct bytes request, struct kms_reply *reply,
+                             struct kerrinfo *e) MUST_CHECK;
+enum kerr kms_answer_decrypt(const struct kms_backend *b, const struct provider_turn *turn,
+                             struct bytes request, struct kms_reply *reply,
+                             struct kerrinfo *e) MUST_CHECK;
 
 #endif

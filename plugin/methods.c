@@ -6,9 +6,11 @@
 #define BIT(code) (UINT32_C(1) << KERR_##code)
 _Static_assert(KERR_COUNT <= 32, "a row's codes are bits of 32");
 
-/* Malformed or too large, no memory, sealed, too late: any method may end so. */
+/* Malformed or too large, no memory, sealed, too late, a key service that is away or refuses: any
+ * method may end so. */
 #define TOLD_ANY                                                                                   \
-    (BIT(INPUT) | BIT(LIMIT) | BIT(NOMEM) | BIT(SEALED) | BIT(UNSEALING) | BIT(TIMEOUT))
+    (BIT(INPUT) | BIT(LIMIT) | BIT(NOMEM) | BIT(SEALED) | BIT(UNSEALING) | BIT(TIMEOUT) |          \
+     BIT(DOWN) | BIT(DENIED))
 
 /* kube-apiserver waits 3 s for each call (kms-v2 provider `timeout`, default). Status answers from
  * memory; one that takes a second shows a daemon in trouble. */

@@ -9,8 +9,9 @@
 #include "kms/kms.h"
 #include "plugin/kms_service.h"
 
-typedef enum kerr method_answer_fn(const struct kms_backend *b, struct bytes request,
-                                   struct kms_reply *reply, struct kerrinfo *e);
+typedef enum kerr method_answer_fn(const struct kms_backend *b, const struct provider_turn *turn,
+                                   struct bytes request, struct kms_reply *reply,
+                                   struct kerrinfo *e);
 
 struct method {
     const char *name;         /* for logs and labels: "Status" */

@@ -62,7 +62,7 @@ static void tell_systemd(struct daemon *d, bool is_ready)
 static void log_keys(struct daemon *d, const struct loader_result *r,
                      const struct provider_info *info)
 {
-    log_event(LOG_LEVEL_INFO, "keystore-loaded", log_text("reason", reload_reason_name(r->reason)),
+    log_event(LOG_LEVEL_INFO, "keys-loaded", log_text("reason", reload_reason_name(r->reason)),
               log_text("store_id", info->store_id), log_u64("generation", info->generation),
               log_u64("keys", info->key_count), log_text("opened_by", info->opened_by),
               log_u64("duration_ms", r->took_ms));
@@ -81,7 +81,7 @@ static void log_failure(struct daemon *d, const struct loader_result *r,
     if (!repeat_pass(&d->failures, r->cause.text, REPEAT_LOG_MS, clock_mono_ms(), &suppressed)) {
         return;
     }
-    log_cause(LOG_LEVEL_ERROR, "keystore-failed", &r->cause,
+    log_cause(LOG_LEVEL_ERROR, "keys-failed", &r->cause,
               log_text("reason", reload_reason_name(r->reason)),
               log_text("serving", info->is_serving ? "the state from before" : "nothing"),
               log_u64("generation", info->generation), log_u64("suppressed", suppressed));
@@ -94,20 +94,23 @@ static void log_warning(struct daemon *d, const struct provider_info *info)
         return;
     }
     if (*info->warning != 0) {
-        log_event(LOG_LEVEL_WARN, "keystore-warning", log_text("cause", info->warning),
+        log_event(LOG_LEVEL_WARN, "keys-warning", log_text("cause", info->warning),
                   log_u64("generation", info->generation));
     } else {
-        log_event(LOG_LEVEL_INFO, "keystore-warning-over", log_u64("generation", info->generation));
+        log_event(LOG_LEVEL_INFO, "keys-warning-over", log_u64("generation", info->generation));
     }
     (void)snprintf(d->shown_warning, sizeof d->shown_warning, "%s", info->warning);
 }
 
-/* When to look next. */
+/* When to look next. A provider that knows when it has something to do says so. */
 static void schedule(struct daemon *d, enum reload_reason last, const struct provider_info *info)
 {
-    if (info->is_serving) {
+    uint64_t due_ms = 0;
+    bool is_due = provider_due(d->provider, &due_ms);
+    if (info->is_serving || is_due) {
         d->retry_ms = RETRY_FIRST_MS;
-        loop_timer_set(&d->look, d->config->poll_ms, 0);
+        uint64_t poll_ms = d->config->poll_ms;
+        loop_timer_set(&d->look, is_due && due_ms < poll_ms ? due_ms : poll_ms, 0);
         return;
     }
     if (last == RELOAD_WATCH || last == RELOAD_SIGNAL) {
@@ -130,7 +133,7 @@ static void finish_look(struct daemon *d, const struct loader_result *r)
     } else if (r->result == RELOAD_CHANGED) {
         log_keys(d, r, &info);
     } else if (!was_ok && d->has_tried_unseal) {
-        log_event(LOG_LEVEL_INFO, "keystore-recovered", log_u64("generation", info.generation));
+        log_event(LOG_LEVEL_INFO, "keys-recovered", log_u64("generation", info.generation));
     }
     if (is_ok) {
         repeat_clear(&d->failures);

@@ -266,8 +266,16 @@ static void local_info(void *ctx, struct provider_info *ret)
     }
 }
 
-static enum kerr local_current(void *ctx, char *to, struct kerrinfo *e)
+static bool local_due(void *ctx, uint64_t *ret_ms)
 {
+    (void)ctx;
+    (void)ret_ms;
+    return false; /* keystore.poll and the watch do */
+}
+
+static enum kerr local_current(void *ctx, char *to, const char **ret_health, struct kerrinfo *e)
+{
+    (void)ret_health;
     AUTO_KEYRING ring = NULL;
     enum kerr k = take_ring(ctx, &ring, e);
     if (k == KERR_OK) {
@@ -276,9 +284,10 @@ static enum kerr local_current(void *ctx, char *to, struct kerrinfo *e)
     return k;
 }
 
-static enum kerr local_wrap(void *ctx, struct bytes plaintext, struct provider_wrapped *ret,
-                            struct kerrinfo *e)
+static enum kerr local_wrap(void *ctx, const struct provider_turn *turn, struct bytes plaintext,
+                            struct provider_wrapped *ret, struct kerrinfo *e)
 {
+    (void)turn;
     static const struct provider_annotations none;
     AUTO_KEYRING ring = NULL;
     AUTO_BUF aad = {0};
@@ -299,10 +308,12 @@ static enum kerr local_wrap(void *ctx, struct bytes plaintext, struct provider_w
     return k;
 }
 
-static enum kerr local_unwrap(void *ctx, struct bytes key_id, struct bytes ciphertext,
+static enum kerr local_unwrap(void *ctx, const struct provider_turn *turn, struct bytes key_id,
+                              struct bytes ciphertext,
                               const struct provider_annotations *annotations, struct secret **ret,
                               const char **ret_state, struct kerrinfo *e)
 {
+    (void)turn;
     AUTO_KEYRING ring = NULL;
     AUTO_BUF aad = {0};
     enum kerr k = take_ring(ctx, &ring, e);
@@ -325,12 +336,14 @@ static enum kerr local_unwrap(void *ctx, struct bytes key_id, struct bytes ciphe
 
 const struct provider_ops provider_local = {
     .name = "local",
+    .key_prefix = "es1-",
     .kind = CONFIG_PROVIDER_LOCAL,
     .ctx_bytes = sizeof(struct local),
     .open = local_open,
     .close = local_close,
     .refresh = local_refresh,
     .watch = local_watch,
+    .due = local_due,
     .info = local_info,
     .current = local_current,
     .wrap = local_wrap,

@@ -20,22 +20,29 @@ typedef enum kerr provider_refresh_fn(void *ctx, bool *ret_changed, struct kerri
 typedef bool provider_watch_fn(const void *ctx, const char **ret_folder, const char **ret_name);
 /* Fills all but `name`. */
 typedef void provider_info_fn(void *ctx, struct provider_info *ret);
-typedef enum kerr provider_current_fn(void *ctx, char *to, struct kerrinfo *e);
-typedef enum kerr provider_wrap_fn(void *ctx, struct bytes plaintext, struct provider_wrapped *ret,
+typedef bool provider_due_fn(void *ctx, uint64_t *ret_ms);
+typedef enum kerr provider_current_fn(void *ctx, char *to, const char **ret_health,
+                                      struct kerrinfo *e);
+typedef enum kerr provider_wrap_fn(void *ctx, const struct provider_turn *turn,
+                                   struct bytes plaintext, struct provider_wrapped *ret,
                                    struct kerrinfo *e);
-typedef enum kerr provider_unwrap_fn(void *ctx, struct bytes key_id, struct bytes ciphertext,
+typedef enum kerr provider_unwrap_fn(void *ctx, const struct provider_turn *turn,
+                                     struct bytes key_id, struct bytes ciphertext,
                                      const struct provider_annotations *annotations,
                                      struct secret **ret, const char **ret_state,
                                      struct kerrinfo *e);
 
 struct provider_ops {
     const char *name;
+    const char *key_prefix; /* how its key ids begin, and nobody else's */
     enum config_provider kind;
+    bool may_wait; /* wrap or unwrap may end with WAITS */
     size_t ctx_bytes;
     provider_open_fn *open;
     provider_close_fn *close;
     provider_refresh_fn *refresh;
     provider_watch_fn *watch;
+    provider_due_fn *due;
     provider_info_fn *info;
     provider_current_fn *current;
     provider_wrap_fn *wrap;
@@ -46,10 +53,13 @@ extern const struct provider_ops *const provider_kinds[];
 extern const size_t provider_kinds_count;
 
 extern const struct provider_ops provider_local;
+extern const struct provider_ops provider_vault;
 
-/* A provider over any table; provider_open chooses one by the configuration. Tests pass their own.
- */
-enum kerr provider_open_with(const struct provider_ops *ops, const struct config *config,
-                             struct provider **ret, struct kerrinfo *e) MUST_CHECK;
+/* A provider over any tables, the first of which wraps; provider_open chooses by the configuration.
+ * Tests pass their own. */
+#define PROVIDER_PARTS_MAX 4
+enum kerr provider_open_with(const struct provider_ops *const *ops, size_t count,
+                             const struct config *config, struct provider **ret,
+                             struct kerrinfo *e) MUST_CHECK;
 
 #endif

@@ -14,6 +14,7 @@ static enum kerr wrap(char *keystore, struct bytes seed, struct provider_wrapped
     static char name[] = "wrap_seed";
     struct config config = {
         .file = name, .provider = CONFIG_PROVIDER_LOCAL, .keystore_path = keystore};
+    const struct provider_turn turn = {.may_wait = false};
     struct provider *p = NULL;
     bool is_changed = false;
     enum kerr k = provider_open(&config, &p, e);
@@ -21,7 +22,7 @@ static enum kerr wrap(char *keystore, struct bytes seed, struct provider_wrapped
         k = provider_refresh(p, &is_changed, e);
     }
     if (k == KERR_OK) {
-        k = provider_wrap(p, seed, ret, e);
+        k = provider_wrap(p, &turn, seed, ret, e);
     }
     provider_close(p);
     return k;

@@ -192,7 +192,7 @@ def test_key_file(workspace, store, breakage, code, told):
         store.tool.run("key", "list").refused(code, told)
     store.start(wait="socket")
     assert store.http("/readyz")[0] == 503
-    assert told in store.wait_event("keystore-failed")["cause"]
+    assert told in store.wait_event("keys-failed")["cause"]
 
 
 # --- the keystore ---------------------------------------------------------------------------------------

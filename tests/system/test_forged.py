@@ -45,7 +45,7 @@ class Attack:
         message = self.daemon.status()["last_reload"]["message"]
         assert any(word in message for word in words), message
         assert self.daemon.metrics()["etcdseal_last_reload_success"] == 0
-        assert self.daemon.events("keystore-failed")
+        assert self.daemon.events("keys-failed")
         assert self.daemon.http("/readyz")[0] == 200
         assert self.daemon.generation() == self._generation
         assert self._kms.unwrap(self._wrapped) == b"x" * 32

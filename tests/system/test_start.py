@@ -89,7 +89,7 @@ def test_key_file_comes_late(workspace, idle_daemon):
     idle_daemon.key_file.rename(hidden)
     daemon = idle_daemon.start(wait="socket")
     with Kms(daemon.socket) as kms:
-        wait_until("it says what is missing", lambda: daemon.events("keystore-failed"))
+        wait_until("it says what is missing", lambda: daemon.events("keys-failed"))
         check_refused(Code.FAILED_PRECONDITION, kms.status)
         hidden.rename(daemon.key_file)
         daemon.wait_ready(40)
@@ -187,7 +187,7 @@ def test_a_change_that_inotify_cannot_see(workspace, idle_daemon):
     daemon = idle_daemon.start()
     folder = daemon.keystore.parent
     moved = folder.rename(folder.with_name("moved"))
-    wait_until("the log tells", lambda: daemon.events("keystore-failed"), 10)
+    wait_until("the log tells", lambda: daemon.events("keys-failed"), 10)
     moved.rename(folder)
     key_id = daemon.tool.rotate()
     daemon.wait_key(key_id, 10)
@@ -210,7 +210,7 @@ def test_broken_keystore_leaves_the_old_state_serving(daemon, kms, breakage):
     daemon.reload()
 
     if breakage != "unreadable" or daemon.metrics()["etcdseal_last_reload_success"] == 0:
-        daemon.wait_event("keystore-failed")
+        daemon.wait_event("keys-failed")
         wait_until("the metric tells",
                    lambda: daemon.metrics()["etcdseal_last_reload_success"] == 0)
         last = daemon.status()["last_reload"]

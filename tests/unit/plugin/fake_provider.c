@@ -20,6 +20,8 @@ void fake_reset(void)
     atomic_store(&fake.serving, 0);
     atomic_store(&fake.refreshes, 0);
     atomic_store(&fake.is_sealed_final, false);
+    atomic_store(&fake.must_wait, false);
+    atomic_store(&fake.is_ailing, false);
 }
 
 static enum kerr fake_open_op(void *ctx, const struct config *config, struct kerrinfo *e)
@@ -81,6 +83,12 @@ static void fake_info(void *ctx, struct provider_info *ret)
     }
 }
 
+static enum kerr must_wait(const struct provider_turn *turn, struct kerrinfo *e)
+{
+    bool must = atomic_load(&fake.must_wait) && !turn->may_wait;
+    return must ? kerr_set(e, KERR_WAITS, "the fake wants to wait") : KERR_OK;
+}
+
 /* The generation that answers, or 0 and the code. */
 static enum kerr begin(unsigned *ret, struct kerrinfo *e)
 {
@@ -97,9 +105,17 @@ static enum kerr begin(unsigned *ret, struct kerrinfo *e)
     return KERR_OK;
 }
 
-static enum kerr fake_current(void *ctx, char *to, struct kerrinfo *e)
+static bool fake_due(void *ctx, uint64_t *ret_ms)
 {
     (void)ctx;
+    (void)ret_ms;
+    return false;
+}
+
+static enum kerr fake_current(void *ctx, char *to, const char **ret_health, struct kerrinfo *e)
+{
+    (void)ctx;
+    *ret_health = atomic_load(&fake.is_ailing) ? "the fake ails" : "ok";
     unsigned generation = 0;
     enum kerr k = begin(&generation, e);
     if (k == KERR_OK) {
@@ -108,13 +124,14 @@ static enum kerr fake_current(void *ctx, char *to, struct kerrinfo *e)
     return k;
 }
 
-static enum kerr fake_wrap(void *ctx, struct bytes plaintext, struct provider_wrapped *ret,
-                           struct kerrinfo *e)
+static enum kerr fake_wrap(void *ctx, const struct provider_turn *turn, struct bytes plaintext,
+                           struct provider_wrapped *ret, struct kerrinfo *e)
 {
     (void)ctx;
     static const char name[] = "test.etcdseal.internal";
     unsigned generation = 0;
-    enum kerr k = begin(&generation, e);
+    enum kerr k = must_wait(turn, e);
+    k = k == KERR_OK ? begin(&generation, e) : k;
     if (k != KERR_OK) {
         return k;
     }
@@ -129,11 +146,15 @@ static enum kerr fake_wrap(void *ctx, struct bytes plaintext, struct provider_wr
     return KERR_OK;
 }
 
-static enum kerr fake_unwrap(void *ctx, struct bytes key_id, struct bytes ciphertext,
+static enum kerr fake_unwrap(void *ctx, const struct provider_turn *turn, struct bytes key_id,
+                             struct bytes ciphertext,
                              const struct provider_annotations *annotations, struct secret **ret,
                              const char **ret_state, struct kerrinfo *e)
 {
     (void)ctx;
+    if (must_wait(turn, NULL) != KERR_OK) {
+        return must_wait(turn, e);
+    }
     unsigned generation = 0;
     char want[32];
     if (bytes_equal_text(key_id, "fake-disabled")) {
@@ -159,12 +180,15 @@ static enum kerr fake_unwrap(void *ctx, struct bytes key_id, struct bytes cipher
 
 static const struct provider_ops fake_ops = {
     .name = "fake",
+    .key_prefix = "fake-",
     .kind = CONFIG_PROVIDER_LOCAL,
+    .may_wait = true,
     .ctx_bytes = 1,
     .open = fake_open_op,
     .close = fake_close_op,
     .refresh = fake_refresh,
     .watch = fake_watch,
+    .due = fake_due,
     .info = fake_info,
     .current = fake_current,
     .wrap = fake_wrap,
@@ -173,9 +197,10 @@ static const struct provider_ops fake_ops = {
 
 struct provider *fake_open(void)
 {
+    static const struct provider_ops *const tables[] = {&fake_ops};
     static struct config config;
     struct kerrinfo e = {0};
     struct provider *p = NULL;
-    assert_ok(&e, provider_open_with(&fake_ops, &config, &p, &e));
+    assert_ok(&e, provider_open_with(tables, 1, &config, &p, &e));
     return p;
 }

@@ -19,6 +19,8 @@ struct fake_control {
     atomic_uint serving;     /* generation in force; 0 sealed */
     atomic_uint refreshes;
     atomic_bool is_sealed_final;
+    atomic_bool must_wait; /* wrap and unwrap end with WAITS unless they may */
+    atomic_bool is_ailing; /* Status says that something is wrong */
 };
 
 extern struct fake_control fake;

@@ -157,9 +157,10 @@ static void assert_answer(size_t method, int want, enum kerr cause)
 static bool is_in_contract(size_t method, enum kerr code)
 {
     static const enum kerr codes[] = {
-        KERR_NOMEM, KERR_UNSEALING, KERR_SEALED,   KERR_INPUT, KERR_LIMIT, /* not current */
+        KERR_NOMEM, KERR_UNSEALING, KERR_SEALED,   KERR_DOWN,  KERR_DENIED,
+        KERR_INPUT, KERR_LIMIT,     KERR_TIMEOUT,  KERR_WAITS, /* not current */
         KERR_KEYID, KERR_STATE,     KERR_INTEGRITY /* unwrap alone */};
-    static const size_t counts[KMS_METHOD_COUNT] = {3, 5, 8};
+    static const size_t counts[KMS_METHOD_COUNT] = {5, 9, 12};
     for (size_t i = 0; i < counts[method]; i++) {
         if (codes[i] == code) {
             return true;
@@ -270,6 +271,50 @@ static void test_deadlines(void **state)
     assert_int_equal(call_with(KMS_STATUS, UINT64_MAX), 4);
 }
 
+static void test_a_call_that_must_wait_waits_only_where_it_may(void **state)
+{
+    (void)state;
+    atomic_store(&fake.must_wait, true);
+    for (size_t m = KMS_ENCRYPT; m <= KMS_DECRYPT; m++) {
+        make_any(m);
+        assert_int_not_equal(call(m), 0);
+        assert_int_equal(answer.cause.code, KERR_WAITS);
+        kms_reply_done(&answer.reply);
+        kms_service_answer_waiting(service, m, buf_view(&request), clock_mono_ms() + 1000, &answer);
+        assert_int_equal(answer.status, 0);
+        kms_reply_done(&answer.reply);
+        kms_service_answer_waiting(service, m, buf_view(&request), clock_mono_ms(), &answer);
+        assert_int_equal(answer.status, 4);
+    }
+    request.len = 0;
+    assert_int_equal(call(KMS_STATUS), 0);
+}
+
+static void test_status_tells_what_ails(void **state)
+{
+    (void)state;
+    request.len = 0;
+    assert_int_equal(call(KMS_STATUS), 0);
+    assert_true(bytes_equal_text(wire_get(buf_view(&answer.reply.message), 2), "ok"));
+    atomic_store(&fake.is_ailing, true);
+    assert_int_equal(call(KMS_STATUS), 0);
+    assert_true(bytes_equal_text(wire_get(buf_view(&answer.reply.message), 2), "the fake ails"));
+    assert_true(bytes_equal_text(wire_get(buf_view(&answer.reply.message), 3), "fake-1"));
+}
+
+static void test_a_key_service_that_is_away_or_refuses(void **state)
+{
+    (void)state;
+    for (size_t m = 0; m < KMS_METHOD_COUNT; m++) {
+        make_any(m);
+        atomic_store(&fake.call_code, KERR_DOWN);
+        assert_answer(m, 14, KERR_DOWN);
+        atomic_store(&fake.call_code, KERR_DENIED);
+        assert_answer(m, 7, KERR_DENIED);
+        atomic_store(&fake.call_code, KERR_OK);
+    }
+}
+
 static void test_decrypt_rate_of_a_row(void **state)
 {
     (void)state;
@@ -324,6 +369,7 @@ static unsigned generation_in(struct bytes response, size_t method)
 
 static void *observe(void *ctx)
 {
+    const struct provider_turn turn = {.may_wait = true, .until_ms = UINT64_MAX};
     struct observer *o = ctx;
     struct kms_backend backend = {.provider = o->provider, .version = "v2", .metrics = o->metrics};
     uint8_t encrypt[] = {0x0a, 1, 'x'};
@@ -331,7 +377,7 @@ static void *observe(void *ctx)
     for (int i = 0; i < CALLS_EACH; i++) {
         struct kms_reply reply = {.secret = NULL};
         unsigned before = atomic_load(o->newest);
-        enum kerr k = methods[o->method].answer(&backend, body, &reply, NULL);
+        enum kerr k = methods[o->method].answer(&backend, &turn, body, &reply, NULL);
         unsigned got = k == KERR_OK ? generation_in(buf_view(&reply.message), o->method) : 0;
         if (got < before) {
             (void)atomic_fetch_add(o->regressions, 1);
@@ -453,6 +499,9 @@ int main(void)
         TEST(test_too_large),
         TEST(test_what_does_not_authenticate_is_no_use_of_a_key),
         TEST(test_deadlines),
+        TEST(test_a_call_that_must_wait_waits_only_where_it_may),
+        TEST(test_status_tells_what_ails),
+        TEST(test_a_key_service_that_is_away_or_refuses),
         TEST(test_decrypt_rate_of_a_row),
         TEST(test_no_regression_under_concurrent_refresh),
         TEST(test_refused_calls_are_logged_and_counted),

@@ -38,7 +38,8 @@ static const struct told table[] = {
     {KERR_NOMEM, 8, {true, true, true}},       {KERR_SEALED, 9, {true, true, true}},
     {KERR_UNSEALING, 14, {true, true, true}},  {KERR_TIMEOUT, 4, {true, true, true}},
     {KERR_KEYID, 5, {false, false, true}},     {KERR_STATE, 9, {false, false, true}},
-    {KERR_INTEGRITY, 3, {false, false, true}},
+    {KERR_INTEGRITY, 3, {false, false, true}}, {KERR_DOWN, 14, {true, true, true}},
+    {KERR_DENIED, 7, {true, true, true}},
 };
 
 static const struct told *told_row(enum kerr code)

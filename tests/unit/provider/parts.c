@@ -2,6 +2,7 @@
 #include "tests/unit/provider/parts.h"
 
 const struct provider_annotations parts_none = {.count = 0};
+const struct provider_turn parts_turn = {.may_wait = true, .until_ms = UINT64_MAX};
 
 struct config parts_config(char *keystore_path)
 {
@@ -22,7 +23,9 @@ const char *parts_current(struct provider *p)
 {
     static char id[PROVIDER_KEY_ID_MAX + 1];
     struct kerrinfo e = {0};
-    assert_ok(&e, provider_current(p, id, &e));
+    const char *health = NULL;
+    assert_ok(&e, provider_current(p, id, &health, &e));
+    assert_string_equal(health, "ok");
     return id;
 }
 
@@ -30,7 +33,7 @@ struct provider_wrapped parts_wrap(struct provider *p, struct bytes plaintext)
 {
     struct kerrinfo e = {0};
     struct provider_wrapped w;
-    assert_ok(&e, provider_wrap(p, plaintext, &w, &e));
+    assert_ok(&e, provider_wrap(p, &parts_turn, plaintext, &w, &e));
     return w;
 }
 
@@ -39,8 +42,8 @@ enum kerr parts_unwrap(struct provider *p, const char *key_id, struct bytes ciph
 {
     AUTO_SECRET out = NULL;
     kerr_clear(e);
-    enum kerr k =
-        provider_unwrap(p, bytes_of_text(key_id), ciphertext, &parts_none, &out, ret_state, e);
+    enum kerr k = provider_unwrap(p, &parts_turn, bytes_of_text(key_id), ciphertext, &parts_none,
+                                  &out, ret_state, e);
     assert_true((k == KERR_OK) == (out != NULL));
     if (k == KERR_OK) {
         assert_true(bytes_equal(secret_view(out), want));

@@ -7,6 +7,7 @@
 #include "tests/lib/ks_fixture.h"
 
 extern const struct provider_annotations parts_none; /* no annotations */
+extern const struct provider_turn parts_turn;        /* may wait, for ever */
 
 /* A configuration of the local provider, for a keystore that is opened as PATH.unseal says. */
 struct config parts_config(char *keystore_path);

@@ -74,11 +74,12 @@ static void assert_not_serving(struct provider *p)
     struct provider_wrapped w;
     const char *of_key = NULL;
     char id[PROVIDER_KEY_ID_MAX + 1] = "untouched";
-    enum kerr k = provider_current(p, id, &e);
+    const char *health = NULL;
+    enum kerr k = provider_current(p, id, &health, &e);
     assert_true(k == KERR_UNSEALING || k == KERR_SEALED);
     assert_non_null(strstr(e.text, words));
     assert_string_equal(id, "untouched");
-    assert_refused(&e, k, words, provider_wrap(p, BYTES_OF(seed), &w, &e));
+    assert_refused(&e, k, words, provider_wrap(p, &parts_turn, BYTES_OF(seed), &w, &e));
     assert_refused(&e, k, words,
                    parts_unwrap(p, "es1-x", BYTES_OF(seed), BYTES_OF(seed), &of_key, &e));
     assert_null(of_key);
@@ -244,8 +245,8 @@ static void unknown_key_ids_are_not_tried(void **state)
         id[len] = 0;
         AUTO_SECRET out = NULL;
         assert_refused(&e, KERR_KEYID, "",
-                       provider_unwrap(s.p, bytes_of(id, len + 1), ciphertext, &parts_none, &out,
-                                       &of_key, &e));
+                       provider_unwrap(s.p, &parts_turn, bytes_of(id, len + 1), ciphertext,
+                                       &parts_none, &out, &of_key, &e));
     }
 }
 
@@ -264,15 +265,15 @@ static void annotations_that_were_not_made_are_refused(void **state)
         struct provider_annotations more = w.annotations;
         more.rows[more.count++] = (struct provider_annotation){
             .name = bytes_of_text("kek.example.org"), .value = bytes_of_text("1")};
-        assert_refused(
-            &e, KERR_INTEGRITY, "authentication failed",
-            provider_unwrap(s.p, bytes_of_text(w.key_id), ciphertext, &more, &out, &of_key, &e));
+        assert_refused(&e, KERR_INTEGRITY, "authentication failed",
+                       provider_unwrap(s.p, &parts_turn, bytes_of_text(w.key_id), ciphertext, &more,
+                                       &out, &of_key, &e));
         struct provider_annotations empty = w.annotations;
         empty.rows[empty.count++] =
             (struct provider_annotation){.name = bytes_of(NULL, 0), .value = bytes_of(NULL, 0)};
-        assert_refused(
-            &e, KERR_INTEGRITY, "authentication failed",
-            provider_unwrap(s.p, bytes_of_text(w.key_id), ciphertext, &empty, &out, &of_key, &e));
+        assert_refused(&e, KERR_INTEGRITY, "authentication failed",
+                       provider_unwrap(s.p, &parts_turn, bytes_of_text(w.key_id), ciphertext,
+                                       &empty, &out, &of_key, &e));
         assert_null(out);
     }
 }

@@ -64,7 +64,8 @@ static struct provider_info info_of(struct provider *of)
 static enum kerr code_of_current(void)
 {
     char id[PROVIDER_KEY_ID_MAX + 1];
-    return provider_current(p, id, NULL);
+    const char *health = NULL;
+    return provider_current(p, id, &health, NULL);
 }
 
 static void stage(uint8_t id[KS_ID_BYTES])

@@ -52,8 +52,9 @@ static void note(size_t seen, const char *id)
 static void call_current(void)
 {
     char id[PROVIDER_KEY_ID_MAX + 1];
+    const char *health = NULL;
     size_t seen = atomic_load(&newest);
-    if (provider_current(p, id, NULL) == KERR_OK) {
+    if (provider_current(p, id, &health, NULL) == KERR_OK) {
         note(seen, id);
     } else {
         (void)atomic_fetch_add(&failures, 1);
@@ -66,13 +67,14 @@ static void call_wrap_and_unwrap(void)
     AUTO_SECRET out = NULL;
     const char *of_key = NULL;
     size_t seen = atomic_load(&newest);
-    if (provider_wrap(p, BYTES_OF(seed), &w, NULL) == KERR_OK) {
+    if (provider_wrap(p, &parts_turn, BYTES_OF(seed), &w, NULL) == KERR_OK) {
         note(seen, w.key_id);
     } else {
         (void)atomic_fetch_add(&failures, 1);
     }
-    if (provider_unwrap(p, bytes_of_text(w.key_id), bytes_of(w.ciphertext, w.ciphertext_len),
-                        &parts_none, &out, &of_key, NULL) != KERR_OK ||
+    if (provider_unwrap(p, &parts_turn, bytes_of_text(w.key_id),
+                        bytes_of(w.ciphertext, w.ciphertext_len), &parts_none, &out, &of_key,
+                        NULL) != KERR_OK ||
         !bytes_equal(secret_view(out), BYTES_OF(seed))) {
         (void)atomic_fetch_add(&failures, 1);
     }

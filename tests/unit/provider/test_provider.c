@@ -13,6 +13,8 @@ static struct fake {
     size_t ciphertext_len;
     struct provider_annotations annotations;
     bool gives_secret;
+    const char *health;
+    uint64_t due_ms;
     size_t calls;
     size_t closes;
 } fake;
@@ -57,17 +59,26 @@ static void fake_info(void *ctx, struct provider_info *ret)
     ret->generation = 7;
 }
 
-static enum kerr fake_current(void *ctx, char *to, struct kerrinfo *e)
+static bool fake_due(void *ctx, uint64_t *ret_ms)
 {
     (void)ctx;
+    *ret_ms = fake.due_ms;
+    return fake.due_ms != 0;
+}
+
+static enum kerr fake_current(void *ctx, char *to, const char **ret_health, struct kerrinfo *e)
+{
+    (void)ctx;
+    *ret_health = fake.health;
     memcpy(to, fake.key_id, sizeof fake.key_id);
     return answer(e);
 }
 
-static enum kerr fake_wrap(void *ctx, struct bytes plaintext, struct provider_wrapped *ret,
-                           struct kerrinfo *e)
+static enum kerr fake_wrap(void *ctx, const struct provider_turn *turn, struct bytes plaintext,
+                           struct provider_wrapped *ret, struct kerrinfo *e)
 {
     (void)ctx;
+    (void)turn;
     (void)plaintext;
     memcpy(ret->key_id, fake.key_id, sizeof fake.key_id);
     ret->ciphertext_len = fake.ciphertext_len;
@@ -75,11 +86,13 @@ static enum kerr fake_wrap(void *ctx, struct bytes plaintext, struct provider_wr
     return answer(e);
 }
 
-static enum kerr fake_unwrap(void *ctx, struct bytes key_id, struct bytes ciphertext,
+static enum kerr fake_unwrap(void *ctx, const struct provider_turn *turn, struct bytes key_id,
+                             struct bytes ciphertext,
                              const struct provider_annotations *annotations, struct secret **ret,
                              const char **ret_state, struct kerrinfo *e)
 {
     (void)ctx;
+    (void)turn;
     (void)key_id;
     (void)ciphertext;
     (void)annotations;
@@ -92,16 +105,20 @@ static enum kerr fake_unwrap(void *ctx, struct bytes key_id, struct bytes cipher
 
 static const struct provider_ops table = {
     .name = "fake",
+    .key_prefix = "fake-",
     .ctx_bytes = 1,
     .open = fake_open,
     .close = fake_close,
     .refresh = fake_refresh,
     .watch = fake_watch,
+    .due = fake_due,
     .info = fake_info,
     .current = fake_current,
     .wrap = fake_wrap,
     .unwrap = fake_unwrap,
 };
+
+static const struct provider_ops *const tables[] = {&table};
 
 static struct provider *p;
 static const struct config config = {.file = NULL};
@@ -111,8 +128,9 @@ static int start(void **state)
     (void)state;
     struct kerrinfo e = {0};
     assert_ok(&e, secret_start(SECRET_LOCK_STRICT, &e));
-    fake = (struct fake){.key_id = "key-1", .ciphertext_len = 40, .gives_secret = true};
-    assert_ok(&e, provider_open_with(&table, &config, &p, &e));
+    fake = (struct fake){
+        .key_id = "key-1", .ciphertext_len = 40, .gives_secret = true, .health = "ok"};
+    assert_ok(&e, provider_open_with(tables, 1, &config, &p, &e));
     fake.calls = 0;
     return 0;
 }
@@ -128,7 +146,8 @@ static int end(void **state)
 static enum kerr try_current(struct kerrinfo *e)
 {
     char id[PROVIDER_KEY_ID_MAX + 1] = "untouched";
-    enum kerr k = provider_current(p, id, e);
+    const char *health = NULL;
+    enum kerr k = provider_current(p, id, &health, e);
     assert_string_equal(id, k == KERR_OK ? "key-1" : "untouched");
     return k;
 }
@@ -138,7 +157,7 @@ static enum kerr try_wrap_of(size_t len, struct kerrinfo *e)
     static const uint8_t plain[PROVIDER_PLAINTEXT_MAX + 1];
     static struct provider_wrapped w;
     memset(&w, 0, sizeof w);
-    enum kerr k = provider_wrap(p, bytes_of(plain, len), &w, e);
+    enum kerr k = provider_wrap(p, &parts_turn, bytes_of(plain, len), &w, e);
     if (k != KERR_OK) {
         assert_int_equal(w.key_id[0], 0);
         assert_int_equal(w.ciphertext_len, 0);
@@ -157,8 +176,8 @@ static enum kerr try_unwrap_of(size_t id_len, size_t len, const struct provider_
 {
     static uint8_t bytes[PROVIDER_CIPHERTEXT_MAX + 1];
     AUTO_SECRET out = NULL;
-    enum kerr k =
-        provider_unwrap(p, bytes_of(bytes, id_len), bytes_of(bytes, len), a, &out, state, e);
+    enum kerr k = provider_unwrap(p, &parts_turn, bytes_of(bytes, id_len), bytes_of(bytes, len), a,
+                                  &out, state, e);
     assert_true((k == KERR_OK) == (out != NULL));
     return k;
 }
@@ -173,7 +192,7 @@ static enum kerr try_open(struct kerrinfo *e)
 {
     struct provider *other = NULL;
     size_t closes = fake.closes;
-    enum kerr k = provider_open_with(&table, &config, &other, e);
+    enum kerr k = provider_open_with(tables, 1, &config, &other, e);
     assert_true((k == KERR_OK) == (other != NULL));
     provider_close(other);
     assert_int_equal(fake.closes, closes + 1); /* whether it opened or not */
@@ -199,15 +218,17 @@ static void codes_that_are_not_listed_become_bugs(void **state)
 {
     (void)state;
     static const unsigned long long always = LISTED(OK) | LISTED(BUG) | LISTED(NOMEM);
-    static const unsigned long long sealed = LISTED(UNSEALING) | LISTED(SEALED);
+    static const unsigned long long sealed =
+        LISTED(UNSEALING) | LISTED(SEALED) | LISTED(DOWN) | LISTED(DENIED);
+    static const unsigned long long waiting = LISTED(TIMEOUT) | LISTED(WAITS);
     const struct {
         enum kerr (*call)(struct kerrinfo *e);
         unsigned long long listed;
     } rows[] = {
         {try_open, always | LISTED(CONFIG)},
         {try_current, always | sealed},
-        {try_wrap, always | sealed | LISTED(INPUT) | LISTED(LIMIT)},
-        {try_unwrap, always | sealed | LISTED(INPUT) | LISTED(LIMIT) | LISTED(KEYID) |
+        {try_wrap, always | sealed | waiting | LISTED(INPUT) | LISTED(LIMIT)},
+        {try_unwrap, always | sealed | waiting | LISTED(INPUT) | LISTED(LIMIT) | LISTED(KEYID) |
                          LISTED(STATE) | LISTED(INTEGRITY)},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -278,7 +299,8 @@ static void a_key_id_is_never_empty_nor_endless(void **state)
     fake.key_id[PROVIDER_KEY_ID_MAX] = 0;
     assert_ok(&e, try_wrap(&e));
     char id[PROVIDER_KEY_ID_MAX + 1];
-    assert_ok(&e, provider_current(p, id, &e));
+    const char *health = NULL;
+    assert_ok(&e, provider_current(p, id, &health, &e));
     assert_int_equal(strlen(id), PROVIDER_KEY_ID_MAX);
 }
 

@@ -12,6 +12,7 @@ static void names_and_kinds_are_unique(void **state)
         assert_int_not_equal(strlen(provider_kinds[i]->name), 0);
         for (size_t j = 0; j < i; j++) {
             assert_string_not_equal(provider_kinds[i]->name, provider_kinds[j]->name);
+            assert_string_not_equal(provider_kinds[i]->key_prefix, provider_kinds[j]->key_prefix);
             assert_int_not_equal(provider_kinds[i]->kind, provider_kinds[j]->kind);
         }
     }
@@ -27,6 +28,8 @@ static void no_table_has_an_empty_place(void **state)
         assert_non_null(ops->close);
         assert_non_null(ops->refresh);
         assert_non_null(ops->watch);
+        assert_non_null(ops->due);
+        assert_int_not_equal(strlen(ops->key_prefix), 0);
         assert_non_null(ops->info);
         assert_non_null(ops->current);
         assert_non_null(ops->wrap);
