@@ -35,22 +35,26 @@ def b64(data):
 
 
 class Api:
-    """Helpers that need nothing but call(). Names of mounts, keys and roles go into paths as they
-    are."""
+    """Whatever speaks the API at `port`, with a certificate of `ca_file`. Names of mounts, keys and
+    roles go into paths as they are."""
 
-    root_token = None
+    port = ca_file = root_token = None
 
-    def _connection(self, timeout):
-        raise NotImplementedError
+    def connection(self, timeout, client=None):
+        """`client`: file with the certificate and the key to show."""
+        context = ssl.create_default_context(cafile=self.ca_file)
+        if client:
+            context.load_cert_chain(client)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=context)
 
-    def call(self, method, path, body=None, token=None, headers=None, timeout=30):
+    def call(self, method, path, body=None, token=None, headers=None, timeout=30, client=None):
         """Status and JSON object (or text, if it is none) of one answer, over a new connection.
-        `token`: None for root's, "" for none."""
+        `token`: None for root's, "" for none. `client`: as above."""
         headers = dict(headers or {})
         token = self.root_token if token is None else token
         if token:
             headers["X-Vault-Token"] = token
-        connection = self._connection(timeout)
+        connection = self.connection(timeout, client)
         try:
             connection.request(method, f"/v1/{path}", None if body is None else json.dumps(body),
                                headers)
@@ -145,6 +149,7 @@ class OpenBao(Api):
         self.process = None
         self.write_certificate(*self.ca.issue(name))
         self._config_file = workspace.write(f"{name}/config.json", json.dumps(self._config()))
+        workspace.at_end(self.kill)  # nothing is kept, so it need not go slowly
         self.start()
         if init:
             self._initialise()
@@ -175,10 +180,6 @@ class OpenBao(Api):
         """What the listener shows from its next start or reload() on."""
         self._workspace.write(f"{self.name}/server.crt", pem)
         self._workspace.write(f"{self.name}/server.key", self._workspace.secret(key))
-
-    def _connection(self, timeout):
-        context = ssl.create_default_context(cafile=self.ca_file)
-        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=context)
 
     # --- process ------------------------------------------------------------------------------------
 
@@ -291,9 +292,10 @@ class OpenBao(Api):
     def revoke_token(self, token):
         self.api("POST", "auth/token/revoke", {"token": token})
 
-    def login(self, kind, **fields):
-        """The token of a login, by its fields (role_id and secret_id, or role and jwt)."""
-        made = self.api("POST", f"auth/{kind}/login", fields, token="")
+    def login(self, kind, client=None, **fields):
+        """The token of a login by its fields (role_id and secret_id, or role and jwt) or by the
+        certificate in the file `client`."""
+        made = self.api("POST", f"auth/{kind}/login", fields, token="", client=client)
         return self._remember(made["auth"]["client_token"])
 
     # --- counting -----------------------------------------------------------------------------------
@@ -391,5 +393,5 @@ listener "unix" {{
         wait_until("the proxy is logged in", lambda: self.api("GET", "auth/token/lookup-self"), 30,
                    alive=self.process)
 
-    def _connection(self, timeout):
+    def connection(self, timeout, client=None):
         return UnixHTTP(self.socket, timeout)
