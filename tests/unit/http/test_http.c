@@ -329,15 +329,15 @@ static void test_identity(void **state)
     AUTO_SECRET token = NULL;
     assert_ok(&e, secret_from_bytes(bytes_of_text("abc"), &token, &e));
     get.token = token;
-    assert_refused(&e, KERR_INPUT, "only sent over https", http_get(&get, &none, &e));
     get.unix_path = NULL;
+    assert_refused(&e, KERR_INPUT, "only sent over https", http_get(&get, &none, &e));
     get.url = "https://127.0.0.1:1/";
     assert_refused(&e, KERR_DOWN, "127.0.0.1", http_get(&get, &none, &e));
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         AUTO_SECRET other = NULL;
         assert_ok(&e, secret_from_bytes(bytes_of_text(bad[i]), &other, &e));
         get.token = other;
-        assert_refused(&e, KERR_INPUT, "not a token", http_get(&get, &none, &e));
+        assert_refused(&e, KERR_INPUT, "Bearer expected 1 to 16384 printable", http_get(&get, &none, &e));
     }
     get.token = NULL;
     get.cert_file = "/x";
