@@ -20,13 +20,20 @@
 #define RELOAD  false
 #define RESTART true
 
-#define CONFIG_KEY(path, field, type, preset, min, max, words, change, meaning)                    \
+#define NEEDED   true
+#define OPTIONAL false
+
+#define ROW(path, base, field, type, preset, min, max, words, change, needed, meaning)             \
     {{path, preset, meaning, change},                                                              \
-     offsetof(struct config, field),                                                               \
+     offsetof(base, field),                                                                        \
      CONFIG_TYPE_##type,                                                                           \
      min,                                                                                          \
      max,                                                                                          \
-     words},
+     words,                                                                                        \
+     needed},
+
+#define CONFIG_KEY(path, field, type, preset, min, max, words, change, meaning)                    \
+    ROW(path, struct config, field, type, preset, min, max, words, change, OPTIONAL, meaning)
 const struct config_row config_rows[] = {
 #include "config/config.def"
 };
@@ -34,35 +41,56 @@ const size_t config_row_count = ARRAY_LEN(config_rows);
 _Static_assert(ARRAY_LEN(config_rows) <= ROWS_MAX, "ROWS_MAX");
 
 #define CONFIG_PEER_KEY(name, field, type, preset, min, max, words, meaning)                       \
-    {{"peers[]." name, preset, meaning, RELOAD},                                                   \
-     offsetof(struct config_peer, field),                                                          \
-     CONFIG_TYPE_##type,                                                                           \
-     min,                                                                                          \
-     max,                                                                                          \
-     words},
+    ROW("peers[]." name, struct config_peer, field, type, preset, min, max, words, RELOAD,         \
+        OPTIONAL, meaning)
 const struct config_row config_peer_rows[] = {
 #include "config/config.def"
 };
 const size_t config_peer_row_count = ARRAY_LEN(config_peer_rows);
 
+#define CONFIG_VAULT_KEY(name, field, type, preset, min, max, words, needed, meaning)              \
+    ROW("vault." name, struct config_vault, field, type, preset, min, max, words, RESTART, needed, \
+        meaning)
+const struct config_row config_vault_rows[] = {
+#include "config/config.def"
+};
+const size_t config_vault_row_count = ARRAY_LEN(config_vault_rows);
+
+#define CONFIG_AUTH_KEY(login, name, field, type, preset, min, max, words, needed, meaning)        \
+    ROW("vault.auth." login "." name, struct config_auth, field, type, preset, min, max, words,    \
+        RESTART, needed, meaning)
+const struct config_row config_auth_rows[] = {
+#include "config/config.def"
+};
+const size_t config_auth_row_count = ARRAY_LEN(config_auth_rows);
+
+static const struct config_span tables[] = {
+    {config_rows, ARRAY_LEN(config_rows)},
+    {config_peer_rows, ARRAY_LEN(config_peer_rows)},
+    {config_vault_rows, ARRAY_LEN(config_vault_rows)},
+    {config_auth_rows, ARRAY_LEN(config_auth_rows)},
+};
+
 const struct config_key *config_key_at(size_t i)
 {
-    if (i < config_row_count) {
-        return &config_rows[i].key;
+    for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
+        if (i < tables[t].count) {
+            return &tables[t].rows[i].key;
+        }
+        i -= tables[t].count;
     }
-    i -= config_row_count;
-    return i < config_peer_row_count ? &config_peer_rows[i].key : NULL;
+    return NULL;
 }
 
 /* ---- reading ---- */
 
-static enum kerr presets_add(struct buf *text, const struct config_row *rows, size_t count,
-                             struct kerrinfo *e)
+static enum kerr presets_add(struct buf *text, const struct config_span *table, struct kerrinfo *e)
 {
     enum kerr k = KERR_OK;
-    for (size_t i = 0; i < count && k == KERR_OK; i++) {
-        if (rows[i].key.preset != NULL) {
-            k = buf_printf(text, e, "%s: %s\n", rows[i].key.path, rows[i].key.preset);
+    for (size_t i = 0; i < table->count && k == KERR_OK; i++) {
+        const struct config_key *key = &table->rows[i].key;
+        if (key->preset != NULL) {
+            k = buf_printf(text, e, "%s: %s\n", key->path, key->preset);
         }
     }
     return k;
@@ -70,9 +98,9 @@ static enum kerr presets_add(struct buf *text, const struct config_row *rows, si
 
 enum kerr config_presets_read(struct buf *text, struct yaml **ret, struct kerrinfo *e)
 {
-    enum kerr k = presets_add(text, config_rows, config_row_count, e);
-    if (k == KERR_OK) {
-        k = presets_add(text, config_peer_rows, config_peer_row_count, e);
+    enum kerr k = KERR_OK;
+    for (size_t i = 0; i < ARRAY_LEN(tables) && k == KERR_OK; i++) {
+        k = presets_add(text, &tables[i], e);
     }
     if (k != KERR_OK) {
         return k;
@@ -162,6 +190,42 @@ static enum kerr find_all(const struct config_source *s, const struct yaml_node 
     return k;
 }
 
+static const struct yaml_node *found_for(const struct yaml_node *const *found, const char *path)
+{
+    size_t i = 0;
+    while (strcmp(config_rows[i].key.path, path) != 0) {
+        i++;
+    }
+    return found[i];
+}
+
+/* Rules between keys. What is refused differs from its default, so it stands in the file. */
+static enum kerr check_together(const struct config_source *s, const struct yaml_node *const *found,
+                                const struct config *c, struct kerrinfo *e)
+{
+    const struct yaml_node *also = found_for(found, "also_unwrap");
+    const struct yaml_node *vault = found_for(found, "vault");
+    bool is_provider = c->provider == CONFIG_PROVIDER_VAULT;
+    bool is_used = is_provider || (c->also_unwrap & 1U << CONFIG_PROVIDER_VAULT) != 0;
+    if ((c->also_unwrap & 1U << c->provider) != 0) {
+        return yaml_refuse(s->doc, also, e,
+                           "also_unwrap: the provider itself stands here; it unwraps anyway, name "
+                           "only others");
+    }
+    if (is_used && vault == NULL) {
+        return yaml_refuse(s->doc, is_provider ? found_for(found, "provider") : also, e,
+                           "%s: vault needs the section vault with addresses, key, cluster_id and "
+                           "auth, which this file does not have",
+                           is_provider ? "provider" : "also_unwrap");
+    }
+    if (is_used && c->vault.cluster_id == NULL) {
+        return yaml_refuse_key(s->doc, vault, e,
+                               "vault: cluster_id is missing; a provider vault needs one, equal on "
+                               "all nodes of the cluster and never changed, such as prod-1");
+    }
+    return KERR_OK;
+}
+
 static enum kerr read_rows(const struct config_source *s, struct config *c, struct kerrinfo *e)
 {
     const struct yaml_node *found[ROWS_MAX] = {NULL};
@@ -171,7 +235,7 @@ static enum kerr read_rows(const struct config_source *s, struct config *c, stru
         const struct yaml_node *node = found[i] != NULL ? found[i] : config_preset(s, row);
         k = node == NULL ? KERR_OK : config_row_parse(row, s, node, c, e);
     }
-    return k;
+    return k == KERR_OK ? check_together(s, found, c, e) : k;
 }
 
 enum kerr config_parse(struct bytes text, const char *name, struct config **ret, struct kerrinfo *e)
@@ -227,6 +291,7 @@ void config_free(struct config *c)
         free(c->unseal[i].slot);
         free(c->unseal[i].spec);
     }
+    config_vault_done(&c->vault);
     free(c->metrics_host);
     free(c->file);
     free(c);
@@ -240,12 +305,20 @@ void config_free_at(struct config **c)
 
 /* ---- printing ---- */
 
+static bool is_left_out(const struct config_row *row, const struct config *c)
+{
+    return row->type == CONFIG_TYPE_VAULT && c->vault.key == NULL;
+}
+
 enum kerr config_print(const struct config *c, struct buf *ret, struct kerrinfo *e)
 {
     enum kerr k = KERR_OK;
     for (size_t i = 0; i < config_row_count && k == KERR_OK; i++) {
         const struct config_row *row = &config_rows[i];
         size_t len = config_section_len(row);
+        if (is_left_out(row, c)) {
+            continue;
+        }
         if (len > 0 && (i == 0 || !config_same_section(row, &config_rows[i - 1]))) {
             k = buf_printf(ret, e, "%.*s:\n", (int)len, row->key.path);
         }
@@ -266,7 +339,7 @@ static enum kerr print_one(const struct config_row *row, const struct config *c,
                            struct kerrinfo *e)
 {
     buf_init(ret, PRINTED_MAX);
-    return config_row_print(row, c, ret, e);
+    return is_left_out(row, c) ? KERR_OK : config_row_print(row, c, ret, e);
 }
 
 enum kerr config_restart_needed(const struct config *running, const struct config *fresh,

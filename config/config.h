@@ -47,7 +47,7 @@ struct config_peer {
 
 struct config_unseal {
     char *slot; /* slot name */
-    char *spec; /* "file:/path", "credential:NAME", "passphrase:file=/path" */
+    char *spec; /* "file:/path", "credential:NAME", "passphrase:file=/path", "vault:" */
 };
 
 enum config_provider { CONFIG_PROVIDER_LOCAL, CONFIG_PROVIDER_VAULT };
@@ -141,7 +141,8 @@ struct config {
 
 /* One key as people see it, from config.def. */
 struct config_key {
-    const char *path;    /* "socket.path"; keys of a row of peers are "peers[].uid" */
+    const char *path;    /* "socket.path"; keys of a row of peers are "peers[].uid", of a login
+                            "vault.auth.approle.mount" */
     const char *preset;  /* the default, as YAML; NULL: nothing */
     const char *meaning; /* a sentence without the full stop */
     bool needs_restart;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The types that hold more than one value: peers, their methods, slots to unseal. */
+/* The types that hold more than one value: several words, peers, slots to unseal. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,17 +8,30 @@
 
 /* As seal_spec and seal_check_slot_name of the seal room, which stands above this one and checks
  * the rest. */
-#define SEAL_KINDS    "passphrase|file|credential"
+#define SEAL_KINDS    "passphrase|file|credential|vault"
 #define SLOT_NAME_MAX 31
+/* Longest list of words that a message shows. */
+#define SHOWN_BYTES 128
 
-/* ---- methods ---- */
+/* ---- words ---- */
 
-enum kerr config_parse_methods(const struct config_row *row, const struct config_source *s,
-                               const struct yaml_node *node, void *base, struct kerrinfo *e)
+static enum kerr refuse_no_list(const struct config_row *row, const struct config_source *s,
+                                const struct yaml_node *node, struct kerrinfo *e)
+{
+    char list[SHOWN_BYTES] = "a list such as [";
+    size_t len = strlen(list);
+    for (const char *p = row->words; *p != 0 && len + 4 < sizeof list; p++) {
+        len += (size_t)snprintf(list + len, sizeof list - len, *p == '|' ? ", " : "%c", *p);
+    }
+    (void)snprintf(list + len, sizeof list - len, "]");
+    return yaml_refuse_type(s->doc, node, row->key.path, list, e);
+}
+
+enum kerr config_parse_words(const struct config_row *row, const struct config_source *s,
+                             const struct yaml_node *node, void *base, struct kerrinfo *e)
 {
     if (node->kind != YAML_SEQUENCE) {
-        return yaml_refuse_type(s->doc, node, row->key.path,
-                                "a list such as [status, encrypt, decrypt]", e);
+        return refuse_no_list(row, s, node, e);
     }
     unsigned bits = 0;
     for (const struct yaml_node *n = node->child; n != NULL; n = n->next) {
@@ -38,7 +51,7 @@ enum kerr config_parse_methods(const struct config_row *row, const struct config
         }
         bits |= bit;
     }
-    if (bits == 0) {
+    if (bits == 0 && row->min > 0) {
         return yaml_refuse(s->doc, node, e, "%s: expected at least one of %s", row->key.path,
                            row->words);
     }
@@ -46,12 +59,12 @@ enum kerr config_parse_methods(const struct config_row *row, const struct config
     return KERR_OK;
 }
 
-enum kerr config_print_methods(const struct config_row *row, const void *base, struct buf *ret,
-                               struct kerrinfo *e)
+enum kerr config_print_words(const struct config_row *row, const void *base, struct buf *ret,
+                             struct kerrinfo *e)
 {
     unsigned bits = *(const unsigned *)((const char *)base + row->offset);
-    const char *gap = " [";
-    enum kerr k = KERR_OK;
+    const char *gap = "";
+    enum kerr k = buf_put_text(ret, " [", e);
     for (const char *p = row->words; bits != 0 && k == KERR_OK; bits >>= 1) {
         size_t len = strcspn(p, "|");
         if ((bits & 1) != 0) {

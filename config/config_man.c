@@ -33,9 +33,11 @@ static void put_range(struct appender *a, const struct config_row *row)
     if (row->type == CONFIG_TYPE_U32) {
         append_printf(a, " %llu to %llu.", (unsigned long long)row->min,
                       (unsigned long long)row->max);
-    } else if (row->type == CONFIG_TYPE_TEXT) {
+    } else if (row->type == CONFIG_TYPE_TEXT || row->type == CONFIG_TYPE_NAME ||
+               row->type == CONFIG_TYPE_SEGMENTS) {
         append_printf(a, " 1 to %llu bytes.", (unsigned long long)row->max);
-    } else if (row->type == CONFIG_TYPE_PEERS || row->type == CONFIG_TYPE_UNSEAL) {
+    } else if (row->type == CONFIG_TYPE_PEERS || row->type == CONFIG_TYPE_UNSEAL ||
+               row->type == CONFIG_TYPE_ADDRESSES) {
         append_printf(a, " At most %llu.", (unsigned long long)row->max);
     } else if (row->type == CONFIG_TYPE_DURATION) {
         append_text(a, " ");
@@ -49,6 +51,7 @@ static void put_range(struct appender *a, const struct config_row *row)
 void config_put_meaning(struct appender *a, const struct config_row *row)
 {
     append_printf(a, "%s.", row->key.meaning);
+    append_text(a, row->is_needed ? " Must be given." : "");
     put_range(a, row);
     append_text(a, row->key.needs_restart ? " A change needs a restart."
                                           : " A change is taken over by a reload.");
@@ -87,23 +90,35 @@ static void put_row(struct appender *page, const struct config_row *row)
     mdoc_text(page, text);
 }
 
+static void put_span(struct appender *page, const struct config_span *span)
+{
+    for (size_t i = 0; i < span->count; i++) {
+        put_row(page, &span->rows[i]);
+    }
+}
+
 static void put_rows(struct appender *a)
 {
+    static const struct config_span none = {0};
     append_text(a, ".Sh KEYS\n.Bl -tag -width Ds\n");
     for (size_t i = 0; i < config_row_count; i++) {
+        enum config_type type = config_rows[i].type;
+        struct config_span peers = {config_peer_rows, config_peer_row_count};
+        struct config_span vault = {config_vault_rows, config_vault_row_count};
+        struct config_span auth = {config_auth_rows, config_auth_row_count};
         put_row(a, &config_rows[i]);
-        for (size_t j = 0; j < config_peer_row_count && config_rows[i].type == CONFIG_TYPE_PEERS;
-             j++) {
-            put_row(a, &config_peer_rows[j]);
-        }
+        put_span(a, type == CONFIG_TYPE_PEERS ? &peers : &none);
+        put_span(a, type == CONFIG_TYPE_VAULT ? &vault : &none);
+        put_span(a, type == CONFIG_TYPE_VAULT ? &auth : &none);
     }
     append_text(a, ".El\n");
 }
 
 static const char description[] =
-    "What etcdseald does is said in this file. Every key has a default; a file that takes them all "
-    "is {}. A key with a dot is written below its section; those of peers[] belong to a row of "
-    "peers.\n\n"
+    "What etcdseald does is said in this file. Every key has a default, but for some of the "
+    "section "
+    "vault, which only those write who use Vault or OpenBao; a file that takes them all is {}. A "
+    "key with a dot is written below its section; those of peers[] belong to a row of peers.\n\n"
     "The file is YAML 1.2 or JSON, UTF-8, at most 64 KiB, one document, and not a symbolic link. "
     "Anchors, aliases, tags, merge keys, directives and texts over several lines are refused, and "
     "so are unknown keys, repeated keys and values of another type, with the place and what was "
@@ -122,6 +137,19 @@ static const char example[] = "socket:\n"
                               "  unseal: { boot: \"credential:etcdseal-boot\" }\n"
                               "metrics:\n"
                               "  listen: \"127.0.0.1:9655\"\n";
+
+static const char vault_example[] =
+    "provider: vault\n"
+    "also_unwrap: [local]\n"
+    "vault:\n"
+    "  addresses: [ \"https://bao-1.example.org:8200\", \"https://bao-2.example.org:8200\" ]\n"
+    "  ca_file: /etc/etcdseal/vault-ca.pem\n"
+    "  key: kube\n"
+    "  cluster_id: prod-1\n"
+    "  auth:\n"
+    "    approle:\n"
+    "      role_id_file: /etc/etcdseal/role-id\n"
+    "      secret_id_file: \"credential:secret-id\"\n";
 
 enum kerr config_man(struct buf *ret, struct kerrinfo *e)
 {
@@ -142,6 +170,9 @@ enum kerr config_man(struct buf *ret, struct kerrinfo *e)
                   "status, a slot that is opened by a systemd credential, and metrics for a local "
                   "collector:");
     mdoc_literal(&a, example);
+    mdoc_text(&a, "A Transit key of OpenBao wraps, and what the local keystore has wrapped stays "
+                  "readable:");
+    mdoc_literal(&a, vault_example);
     append_text(&a, ".Sh SEE ALSO\n.Xr etcdseal 1 ,\n.Xr etcdseald 8\n");
     return a.k;
 }

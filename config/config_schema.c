@@ -27,7 +27,17 @@
 #define SOCKET_PATTERN "^(?!.*/status\\.sock$)(?=.{0,95}/[^/]*$)" PATH_PATTERN
 #define ACCOUNT_NAME   "(?![0-9]*$)(?!-)[A-Za-z0-9._$-]{1,32}"
 #define SLOT_PATTERN   "^(?!-)[a-z0-9-]{1,31}$"
-#define SPEC_PATTERN   "^(?:passphrase|file|credential):"
+#define SPEC_PATTERN   "^(?:passphrase|file|credential|vault):"
+/* What config_type.c takes for a name, without a limit of its length. */
+#define NAME_PATTERN "(?!\\.)[A-Za-z0-9._-]"
+/* An address of config_address.c: a name whose last part is no number, IPv4, IPv6, a socket. */
+#define LABEL_PATTERN "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+#define NUMBER_LAST   "(?:.*\\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)(?::|$)"
+#define OCTET         "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+#define HOST_PATTERN                                                                               \
+    "(?:(?!" NUMBER_LAST ")(?=[^:]{1,253}(?::|$))" LABEL_PATTERN "(?:\\." LABEL_PATTERN            \
+    ")*|" OCTET "(?:\\." OCTET "){3}|\\[[0-9A-Fa-f:.]{2,45}\\])"
+#define UNIX_PATTERN "unix:(?=.{1,107}$)(?!//)" PATH_PATTERN
 
 /* ---- patterns of numbers ---- */
 
@@ -91,12 +101,19 @@ static void put_durations(struct appender *a, uint64_t min, uint64_t max)
     append_text(a, ")$");
 }
 
-static void put_listen(struct appender *a)
+static void put_listen_pattern(struct appender *a)
 {
-    static const char octet[] = "\\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
-    append_printf(a, "^(?:off|(?:127(?:%s){3}|\\[(?:::1|127(?:%s){3})\\]):", octet, octet);
+    append_text(a, "^(?:off|(?:127(?:\\." OCTET "){3}|\\[(?:::1|127(?:\\." OCTET "){3})\\]):");
     put_number(a, 1, UINT16_MAX);
     append_text(a, ")$");
+}
+
+/* A port has no zero before it, so the file and what is connected to are one text. */
+static void put_address(struct appender *a)
+{
+    append_text(a, "^(?:" UNIX_PATTERN "|https?://" HOST_PATTERN "(?::(?!0)");
+    put_number(a, 1, UINT16_MAX);
+    append_text(a, ")?$)");
 }
 
 /* ---- what is written ---- */
@@ -104,6 +121,7 @@ static void put_listen(struct appender *a)
 struct schema {
     struct json_writer json;
     struct buf *text; /* for a text that is put together first */
+    struct config_source presets;
 };
 
 /* Writes what was put together in `a`, an appender on s->text. */
@@ -150,8 +168,9 @@ static void put_words(struct schema *s, const char *words)
     json_put_close(&s->json);
 }
 
-static void put_account(struct schema *s)
+static void put_account(struct schema *s, const struct config_row *row)
 {
+    (void)row;
     struct appender a = appender_on(s->text, s->json.e);
     json_put_array(&s->json, "anyOf");
     json_put_object(&s->json, NULL);
@@ -188,12 +207,10 @@ static void put_duration(struct schema *s, const struct config_row *row)
     json_put_close(&s->json);
 }
 
-static void put_row(struct schema *s, const struct config_source *presets,
-                    const struct config_row *row);
+static void put_row(struct schema *s, const struct config_row *row);
 
 /* A row has either uid or gid: of two `required`, one holds. */
-static void put_peers(struct schema *s, const struct config_source *presets,
-                      const struct config_row *row)
+static void put_peers(struct schema *s, const struct config_row *row)
 {
     struct json_writer *w = &s->json;
     put_type(s, "array");
@@ -216,7 +233,7 @@ static void put_peers(struct schema *s, const struct config_source *presets,
     json_put_close(w);
     json_put_object(w, "properties");
     for (size_t i = 0; i < config_peer_row_count; i++) {
-        put_row(s, presets, &config_peer_rows[i]);
+        put_row(s, &config_peer_rows[i]);
     }
     json_put_close(w);
     json_put_close(w);
@@ -234,75 +251,186 @@ static void put_unseal(struct schema *s, const struct config_row *row)
     json_put_close(&s->json);
 }
 
-static void put_methods(struct schema *s, const struct config_row *row)
+/* Of the section `vault`: the keys of `span`, and which of them must be there. */
+static void put_span(struct schema *s, const struct config_span *span)
+{
+    bool has_needed = false;
+    put_type(s, "object");
+    json_put_bool(&s->json, "additionalProperties", false);
+    for (size_t i = 0; i < span->count; i++) {
+        if (span->rows[i].is_needed && !has_needed) {
+            json_put_array(&s->json, "required");
+            has_needed = true;
+        }
+        if (span->rows[i].is_needed) {
+            json_put_text(&s->json, NULL, config_row_name(&span->rows[i]));
+        }
+    }
+    if (has_needed) {
+        json_put_close(&s->json);
+    }
+    json_put_object(&s->json, "properties");
+    for (size_t i = 0; i < span->count; i++) {
+        put_row(s, &span->rows[i]);
+    }
+    json_put_close(&s->json);
+}
+
+/* One login: of several `required`, one holds. */
+static void put_login(struct schema *s, const struct config_row *row)
+{
+    (void)row;
+    put_type(s, "object");
+    json_put_bool(&s->json, "additionalProperties", false);
+    json_put_array(&s->json, "oneOf");
+    for (enum config_login login = 0; login < CONFIG_LOGINS; login++) {
+        json_put_object(&s->json, NULL);
+        json_put_array(&s->json, "required");
+        json_put_text(&s->json, NULL, config_login_word(login));
+        json_put_close(&s->json);
+        json_put_close(&s->json);
+    }
+    json_put_close(&s->json);
+    json_put_object(&s->json, "properties");
+    for (enum config_login login = 0; login < CONFIG_LOGINS; login++) {
+        struct config_span rows = config_login_rows(login);
+        json_put_object(&s->json, config_login_word(login));
+        put_span(s, &rows);
+        json_put_close(&s->json);
+    }
+    json_put_close(&s->json);
+}
+
+static void put_addresses(struct schema *s, const struct config_row *row)
+{
+    struct appender a = appender_on(s->text, s->json.e);
+    put_type(s, "array");
+    json_put_u64(&s->json, "minItems", row->min);
+    json_put_u64(&s->json, "maxItems", row->max);
+    json_put_bool(&s->json, "uniqueItems", true);
+    json_put_object(&s->json, "items");
+    put_type(s, "string");
+    put_address(&a);
+    end_text(s, "pattern", &a);
+    json_put_close(&s->json);
+}
+
+/* Texts of the letters of NAME_PATTERN. */
+static void put_name(struct schema *s, const struct config_row *row)
+{
+    bool has_parts = row->type == CONFIG_TYPE_SEGMENTS;
+    put_pattern(s,
+                has_parts ? "^" NAME_PATTERN "+(?:/" NAME_PATTERN "+)*$" : "^" NAME_PATTERN "+$");
+    json_put_u64(&s->json, "maxLength", row->max);
+}
+
+static void put_words_list(struct schema *s, const struct config_row *row)
 {
     put_type(s, "array");
-    json_put_u64(&s->json, "minItems", 1);
+    json_put_u64(&s->json, "minItems", row->min);
     json_put_bool(&s->json, "uniqueItems", true);
     json_put_object(&s->json, "items");
     put_words(s, row->words);
     json_put_close(&s->json);
 }
 
-/* No default: the compiler says when a type is left out. */
-static void put_kind(struct schema *s, const struct config_source *presets,
-                     const struct config_row *row)
+static void put_vault(struct schema *s, const struct config_row *row)
 {
-    struct appender a = appender_on(s->text, s->json.e);
-    switch (row->type) {
-    case CONFIG_TYPE_TEXT:
-        put_type(s, "string");
-        json_put_u64(&s->json, "minLength", 1);
-        json_put_u64(&s->json, "maxLength", row->max);
-        return;
-    case CONFIG_TYPE_PATH:
-        put_pattern(s, "^" PATH_PATTERN);
-        json_put_u64(&s->json, "maxLength", PATH_MAX - 1);
-        return;
-    case CONFIG_TYPE_SOCKET:
-        put_pattern(s, SOCKET_PATTERN);
-        json_put_u64(&s->json, "maxLength", CONFIG_SOCKET_PATH_MAX);
-        return;
-    case CONFIG_TYPE_ACCOUNT:
-        put_account(s);
-        return;
-    case CONFIG_TYPE_MODE:
-        put_pattern(s, "^0?[0-7]{2}0$");
-        return;
-    case CONFIG_TYPE_BOOL:
-        put_type(s, "boolean");
-        return;
-    case CONFIG_TYPE_U32:
-        put_range(s, row->min, row->max);
-        return;
-    case CONFIG_TYPE_ID:
-        put_range(s, row->min, row->max);
-        json_put_object(&s->json, "not");
-        json_put_u64(&s->json, "const", CONFIG_OVERFLOW_ID);
-        json_put_close(&s->json);
-        return;
-    case CONFIG_TYPE_DURATION:
-        put_duration(s, row);
-        return;
-    case CONFIG_TYPE_CHOICE:
-        put_words(s, row->words);
-        return;
-    case CONFIG_TYPE_METHODS:
-        put_methods(s, row);
-        return;
-    case CONFIG_TYPE_LISTEN:
-        put_type(s, "string");
-        put_listen(&a);
-        end_text(s, "pattern", &a);
-        return;
-    case CONFIG_TYPE_PEERS:
-        put_peers(s, presets, row);
-        return;
-    case CONFIG_TYPE_UNSEAL:
-        put_unseal(s, row);
-        return;
-    }
+    (void)row;
+    put_span(s, &(struct config_span){config_vault_rows, config_vault_row_count});
 }
+
+static void put_text(struct schema *s, const struct config_row *row)
+{
+    put_type(s, "string");
+    json_put_u64(&s->json, "minLength", 1);
+    json_put_u64(&s->json, "maxLength", row->max);
+}
+
+static void put_path(struct schema *s, const struct config_row *row)
+{
+    (void)row;
+    put_pattern(s, "^" PATH_PATTERN);
+    json_put_u64(&s->json, "maxLength", PATH_MAX - 1);
+}
+
+static void put_file(struct schema *s, const struct config_row *row)
+{
+    (void)row;
+    put_pattern(s, "^(?:credential:" NAME_PATTERN "{1,255}$|" PATH_PATTERN ")");
+    json_put_u64(&s->json, "maxLength", PATH_MAX - 1);
+}
+
+static void put_socket(struct schema *s, const struct config_row *row)
+{
+    (void)row;
+    put_pattern(s, SOCKET_PATTERN);
+    json_put_u64(&s->json, "maxLength", CONFIG_SOCKET_PATH_MAX);
+}
+
+static void put_mode(struct schema *s, const struct config_row *row)
+{
+    (void)row;
+    put_pattern(s, "^0?[0-7]{2}0$");
+}
+
+static void put_bool(struct schema *s, const struct config_row *row)
+{
+    (void)row;
+    put_type(s, "boolean");
+}
+
+static void put_u32(struct schema *s, const struct config_row *row)
+{
+    put_range(s, row->min, row->max);
+}
+
+static void put_id(struct schema *s, const struct config_row *row)
+{
+    put_range(s, row->min, row->max);
+    json_put_object(&s->json, "not");
+    json_put_u64(&s->json, "const", CONFIG_OVERFLOW_ID);
+    json_put_close(&s->json);
+}
+
+static void put_choice(struct schema *s, const struct config_row *row)
+{
+    put_words(s, row->words);
+}
+
+static void put_listen(struct schema *s, const struct config_row *row)
+{
+    (void)row;
+    struct appender a = appender_on(s->text, s->json.e);
+    put_type(s, "string");
+    put_listen_pattern(&a);
+    end_text(s, "pattern", &a);
+}
+
+typedef void put_fn(struct schema *s, const struct config_row *row);
+
+static put_fn *const types[] = {
+    [CONFIG_TYPE_TEXT] = put_text,
+    [CONFIG_TYPE_PATH] = put_path,
+    [CONFIG_TYPE_SOCKET] = put_socket,
+    [CONFIG_TYPE_ACCOUNT] = put_account,
+    [CONFIG_TYPE_MODE] = put_mode,
+    [CONFIG_TYPE_BOOL] = put_bool,
+    [CONFIG_TYPE_U32] = put_u32,
+    [CONFIG_TYPE_ID] = put_id,
+    [CONFIG_TYPE_DURATION] = put_duration,
+    [CONFIG_TYPE_CHOICE] = put_choice,
+    [CONFIG_TYPE_WORDS] = put_words_list,
+    [CONFIG_TYPE_NAME] = put_name,
+    [CONFIG_TYPE_SEGMENTS] = put_name,
+    [CONFIG_TYPE_FILE] = put_file,
+    [CONFIG_TYPE_LISTEN] = put_listen,
+    [CONFIG_TYPE_PEERS] = put_peers,
+    [CONFIG_TYPE_UNSEAL] = put_unseal,
+    [CONFIG_TYPE_VAULT] = put_vault,
+    [CONFIG_TYPE_ADDRESSES] = put_addresses,
+    [CONFIG_TYPE_LOGIN] = put_login,
+};
 
 static uint64_t number_of(const struct yaml_node *node)
 {
@@ -336,15 +464,14 @@ static void put_value(struct json_writer *w, const char *key, const struct yaml_
     json_put_close(w);
 }
 
-static void put_row(struct schema *s, const struct config_source *presets,
-                    const struct config_row *row)
+static void put_row(struct schema *s, const struct config_row *row)
 {
-    const struct yaml_node *preset = config_preset(presets, row);
+    const struct yaml_node *preset = config_preset(&s->presets, row);
     struct appender a = appender_on(s->text, s->json.e);
     json_put_object(&s->json, config_row_name(row));
     config_put_meaning(&a, row);
     end_text(s, "description", &a);
-    put_kind(s, presets, row);
+    types[row->type](s, row);
     if (preset != NULL) {
         put_value(&s->json, "default", preset);
     }
@@ -352,7 +479,7 @@ static void put_row(struct schema *s, const struct config_source *presets,
 }
 
 /* The rows of a section in an object of its own, the others at the top. */
-static void put_rows(struct schema *s, const struct config_source *presets)
+static void put_rows(struct schema *s)
 {
     bool is_open = false;
     for (size_t i = 0; i < config_row_count; i++) {
@@ -373,7 +500,7 @@ static void put_rows(struct schema *s, const struct config_source *presets)
             json_put_object(&s->json, "properties");
             is_open = true;
         }
-        put_row(s, presets, row);
+        put_row(s, row);
     }
     if (is_open) {
         json_put_close(&s->json);
@@ -392,14 +519,13 @@ enum kerr config_schema(struct buf *ret, struct kerrinfo *e)
     if (k != KERR_OK) {
         return k;
     }
-    struct config_source presets = {.doc = doc, .presets = doc};
-    struct schema s = {.json = json_on(ret, e), .text = &text};
+    struct schema s = {.json = json_on(ret, e), .text = &text, .presets = {doc, doc}};
     json_put_object(&s.json, NULL);
     json_put_text(&s.json, "$schema", SCHEMA_URI);
     json_put_text(&s.json, "title", "etcdseald.yaml: the configuration of etcdseald");
     put_type(&s, "object");
     json_put_bool(&s.json, "additionalProperties", false);
     json_put_object(&s.json, "properties");
-    put_rows(&s, &presets);
+    put_rows(&s);
     return json_end(&s.json);
 }

@@ -105,8 +105,7 @@ static enum kerr parse_text(const struct config_row *row, const struct config_so
     return keep_text(row, text, base, e);
 }
 
-/* What is wrong with an absolute path of a file; NULL: nothing. */
-static const char *path_problem(const char *path)
+const char *config_path_problem(const char *path)
 {
     const char *last = strrchr(path, '/');
     if (*path != '/') {
@@ -129,7 +128,7 @@ static enum kerr parse_path(const struct config_row *row, const struct config_so
     if (k != KERR_OK) {
         return k;
     }
-    const char *problem = path_problem(path);
+    const char *problem = config_path_problem(path);
     if (problem == NULL && strlen(path) >= PATH_MAX) {
         problem = "longer than a path can be";
     }
@@ -145,7 +144,7 @@ static enum kerr parse_socket(const struct config_row *row, const struct config_
     if (k != KERR_OK) {
         return k;
     }
-    const char *problem = path_problem(path);
+    const char *problem = config_path_problem(path);
     const char *name = strrchr(path, '/');
     size_t len = strlen(path);
     if (*path == '@') {
@@ -190,6 +189,74 @@ static enum kerr parse_account(const struct config_row *row, const struct config
         return yaml_refuse(s->doc, node, e, "%s: expected %s", row->key.path, expected);
     }
     return keep_text(row, text, base, e);
+}
+
+/* Letters that stand for themselves in a URL's path, in a shell and in a policy. */
+static bool is_name(const char *text, size_t len, size_t max)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789._-";
+    return len > 0 && len <= max && *text != '.' && strspn(text, letters) >= len;
+}
+
+static enum kerr parse_name(const struct config_row *row, const struct config_source *s,
+                            const struct yaml_node *node, void *base, struct kerrinfo *e)
+{
+    const char *text = NULL;
+    enum kerr k = yaml_text(s->doc, node, row->key.path, "a name", &text, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    if (!is_name(text, strlen(text), row->max)) {
+        return yaml_refuse(s->doc, node, e,
+                           "%s: expected 1 to %llu of the letters a-z A-Z 0-9 . _ -, the first "
+                           "not '.'",
+                           row->key.path, (unsigned long long)row->max);
+    }
+    return keep_text(row, text, base, e);
+}
+
+static enum kerr parse_segments(const struct config_row *row, const struct config_source *s,
+                                const struct yaml_node *node, void *base, struct kerrinfo *e)
+{
+    const char *text = NULL;
+    enum kerr k = yaml_text(s->doc, node, row->key.path, "a path such as a/b", &text, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    bool is_good = strlen(text) <= row->max;
+    for (const char *p = text; p != NULL && is_good; p = strchr(p, '/')) {
+        p += p != text ? 1 : 0;
+        is_good = is_name(p, strcspn(p, "/"), row->max);
+    }
+    if (!is_good) {
+        return yaml_refuse(s->doc, node, e,
+                           "%s: expected names of the letters a-z A-Z 0-9 . _ - with '/' between "
+                           "them, none beginning with '.', no '/' at either end, at most %llu "
+                           "bytes",
+                           row->key.path, (unsigned long long)row->max);
+    }
+    return keep_text(row, text, base, e);
+}
+
+/* The text is not shown: it may be the secret itself. */
+static enum kerr parse_file(const struct config_row *row, const struct config_source *s,
+                            const struct yaml_node *node, void *base, struct kerrinfo *e)
+{
+    static const char credential[] = "credential:";
+    static const char expected[] =
+        "the file that holds it, an absolute path, or credential:NAME for a systemd credential";
+    const char *text = NULL;
+    enum kerr k = yaml_text(s->doc, node, row->key.path, expected, &text, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    size_t head = strlen(credential);
+    bool is_credential = strncmp(text, credential, head) == 0;
+    bool is_good = is_credential ? is_name(text + head, strlen(text + head), NAME_MAX)
+                                 : config_path_problem(text) == NULL && strlen(text) < PATH_MAX;
+    return is_good ? keep_text(row, text, base, e)
+                   : yaml_refuse(s->doc, node, e, "%s: expected %s", row->key.path, expected);
 }
 
 /* ---- numbers ---- */
@@ -358,7 +425,7 @@ static bool split_listen(const char *text, char host[static INET6_ADDRSTRLEN], u
     return true;
 }
 
-static bool is_loopback(const char *host)
+bool config_is_loopback(const char *host)
 {
     struct in_addr v4;
     struct in6_addr v6;
@@ -382,7 +449,7 @@ static enum kerr parse_listen(const struct config_row *row, const struct config_
     if (!split_listen(text, host, &c->metrics_port)) {
         return yaml_refuse(s->doc, node, e, "%s: expected %s", row->key.path, expected);
     }
-    if (!is_loopback(host)) {
+    if (!config_is_loopback(host)) {
         return yaml_refuse(s->doc, node, e,
                            "%s: not a numeric address of the loopback; it is served without "
                            "authentication, so put a proxy before it for other hosts",
@@ -422,10 +489,16 @@ static const struct {
     [CONFIG_TYPE_ID] = {parse_id, print_u32, false},
     [CONFIG_TYPE_DURATION] = {parse_duration, print_duration, false},
     [CONFIG_TYPE_CHOICE] = {parse_choice, print_choice, false},
-    [CONFIG_TYPE_METHODS] = {config_parse_methods, config_print_methods, false},
+    [CONFIG_TYPE_WORDS] = {config_parse_words, config_print_words, false},
+    [CONFIG_TYPE_NAME] = {parse_name, print_text, true},
+    [CONFIG_TYPE_SEGMENTS] = {parse_segments, print_text, true},
+    [CONFIG_TYPE_FILE] = {parse_file, print_text, true},
     [CONFIG_TYPE_LISTEN] = {parse_listen, print_listen, false},
     [CONFIG_TYPE_PEERS] = {config_parse_peers, config_print_peers, false},
     [CONFIG_TYPE_UNSEAL] = {config_parse_unseal, config_print_unseal, false},
+    [CONFIG_TYPE_VAULT] = {config_parse_vault, config_print_vault, false},
+    [CONFIG_TYPE_ADDRESSES] = {config_parse_addresses, config_print_addresses, false},
+    [CONFIG_TYPE_LOGIN] = {config_parse_login, config_print_login, false},
 };
 
 enum kerr config_row_parse(const struct config_row *row, const struct config_source *s,
@@ -445,4 +518,9 @@ void config_row_done(const struct config_row *row, void *base)
     if (types[row->type].owns_text) {
         text_free_at((char **)field(row, base));
     }
+}
+
+bool config_row_is_absent(const struct config_row *row, const void *base)
+{
+    return types[row->type].owns_text && *(char *const *)field_view(row, base) == NULL;
 }

@@ -27,10 +27,16 @@ enum config_type {
     CONFIG_TYPE_ID,       /* uint32_t: a user or group id that stands for one user or group */
     CONFIG_TYPE_DURATION, /* unsigned, milliseconds */
     CONFIG_TYPE_CHOICE,   /* an enum whose values are the positions in `words` */
-    CONFIG_TYPE_METHODS,  /* unsigned, bits of the positions in `words` */
+    CONFIG_TYPE_WORDS,    /* unsigned, bits of the positions in `words`; at least `min` of them */
+    CONFIG_TYPE_NAME,     /* char *: 1 … max of A-Z a-z 0-9 . _ -, the first no '.' */
+    CONFIG_TYPE_SEGMENTS, /* char *: of these letters, in parts with '/' between; up to max bytes */
+    CONFIG_TYPE_FILE,     /* char *: an absolute path of a file, or "credential:NAME" */
     CONFIG_TYPE_LISTEN,   /* metrics_is_on, metrics_host, metrics_port of struct config */
     CONFIG_TYPE_PEERS,    /* peers, peer_count */
     CONFIG_TYPE_UNSEAL,   /* unseal, unseal_count */
+    CONFIG_TYPE_VAULT,    /* struct config_vault */
+    CONFIG_TYPE_ADDRESSES, /* addresses, address_count of struct config_vault */
+    CONFIG_TYPE_LOGIN,     /* struct config_auth */
 };
 
 struct config_row {
@@ -40,12 +46,28 @@ struct config_row {
     uint64_t min;
     uint64_t max;
     const char *words;
+    bool is_needed; /* of a section that may be left out: refused without it */
 };
 
 extern const struct config_row config_rows[];
 extern const size_t config_row_count;
 extern const struct config_row config_peer_rows[];
 extern const size_t config_peer_row_count;
+extern const struct config_row config_vault_rows[];
+extern const size_t config_vault_row_count;
+/* Of all logins. */
+extern const struct config_row config_auth_rows[];
+extern const size_t config_auth_row_count;
+
+/* Rows that stand together in a table. */
+struct config_span {
+    const struct config_row *rows;
+    size_t count;
+};
+/* The keys of one login; none for `none`. */
+struct config_span config_login_rows(enum config_login login);
+const char *config_login_word(enum config_login login);
+#define CONFIG_LOGINS (CONFIG_LOGIN_TOKEN + 1)
 
 /* The last part of a path: "mode" of "socket.mode". */
 const char *config_row_name(const struct config_row *row);
@@ -75,6 +97,8 @@ enum kerr config_row_print(const struct config_row *row, const void *base, struc
                            struct kerrinfo *e) MUST_CHECK;
 /* Frees what parsing allocated. */
 void config_row_done(const struct config_row *row, void *base);
+/* The row's value is a text that is not there. */
+bool config_row_is_absent(const struct config_row *row, const void *base);
 
 /* For the types in config_list.c. */
 enum kerr config_put_quoted(struct buf *b, const char *text, struct kerrinfo *e) MUST_CHECK;
@@ -91,9 +115,39 @@ enum kerr config_parse_unseal(const struct config_row *row, const struct config_
                               const struct yaml_node *node, void *base, struct kerrinfo *e);
 enum kerr config_print_unseal(const struct config_row *row, const void *base, struct buf *ret,
                               struct kerrinfo *e);
-enum kerr config_parse_methods(const struct config_row *row, const struct config_source *s,
-                               const struct yaml_node *node, void *base, struct kerrinfo *e);
-enum kerr config_print_methods(const struct config_row *row, const void *base, struct buf *ret,
-                               struct kerrinfo *e);
+enum kerr config_parse_words(const struct config_row *row, const struct config_source *s,
+                             const struct yaml_node *node, void *base, struct kerrinfo *e);
+enum kerr config_print_words(const struct config_row *row, const void *base, struct buf *ret,
+                             struct kerrinfo *e);
+
+/* The section `vault` (config_vault.c). */
+enum kerr config_parse_vault(const struct config_row *row, const struct config_source *s,
+                             const struct yaml_node *node, void *base, struct kerrinfo *e);
+enum kerr config_print_vault(const struct config_row *row, const void *base, struct buf *ret,
+                             struct kerrinfo *e);
+enum kerr config_parse_login(const struct config_row *row, const struct config_source *s,
+                             const struct yaml_node *node, void *base, struct kerrinfo *e);
+enum kerr config_print_login(const struct config_row *row, const void *base, struct buf *ret,
+                             struct kerrinfo *e);
+void config_vault_done(struct config_vault *v); /* all zero is fine */
+
+/* Addresses of servers (config_address.c). */
+enum kerr config_parse_addresses(const struct config_row *row, const struct config_source *s,
+                                 const struct yaml_node *node, void *base, struct kerrinfo *e);
+enum kerr config_print_addresses(const struct config_row *row, const void *base, struct buf *ret,
+                                 struct kerrinfo *e);
+/* How far a request to an accepted address goes. */
+enum config_reach {
+    CONFIG_REACH_SOCKET,   /* unix: */
+    CONFIG_REACH_LOOPBACK, /* a numeric address of the loopback, or localhost */
+    CONFIG_REACH_NETWORK,
+};
+enum config_reach config_address_reach(const char *address);
+bool config_address_is_plain(const char *address); /* http:// */
+
+/* What is wrong with an absolute path of a file; NULL: nothing. */
+const char *config_path_problem(const char *path);
+/* A numeric address of the loopback. */
+bool config_is_loopback(const char *host);
 
 #endif

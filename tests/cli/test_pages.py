@@ -6,9 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 import tables
 from conftest import ROOT, pages
+from samples import printed_leaves, vault_files
 
 PAGES = {"etcdseal": "etcdseal.1", "etcdseald": "etcdseald.8"}
 ALL = [*PAGES.values(), "etcdseald.yaml.5"]
@@ -106,19 +108,14 @@ def test_environment_is_what_the_code_reads(name, page):
 
 
 def test_configuration_page_has_every_key(tool):
-    printed = tool.run("config", "print", config=False).ok().out
-    text = shown("etcdseald.yaml.5")
-    keys = set(re.findall(r"^     ([a-z_\[\].]+)(?:  |$)", section(text, "KEYS"), re.M))
-    want, top = set(), ""
-    for line in printed.splitlines():
-        indent, key = re.match(r"^( *)(?:- \{ )?([a-z_]+):", line).groups()
-        top = key if not indent else top
-        if top == "peers" and indent:
-            want |= {f"peers[].{word}" for word in re.findall(r"([a-z_]+):", line)}
-        else:
-            want.add(f"{top}.{key}" if indent else key)
-    want -= {word for word in want if any(w.startswith(f"{word}.") for w in want)}
-    assert want | {"peers[].gid", "peers[].note"} == keys
+    keys = set(re.findall(r"^     ([a-z_\[\].]+)(?:  |$)", section(shown("etcdseald.yaml.5"), "KEYS"), re.M))
+    want = {"peers[].uid", "peers[].gid", "peers[].methods", "peers[].decrypt_rate", "peers[].note",
+            "vault", "vault.auth"}
+    for text in ["{}\n", *vault_files()]:
+        tool.config.write_text(text)
+        printed = yaml.safe_load(tool.run("config", "print").ok().out)
+        want |= {".".join(path) for path, _ in printed_leaves(printed)}
+    assert want - {"vault.auth.none"} == keys
 
 
 def test_pages_have_no_time_of_the_build():

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, pages
+from samples import GIVEN, printed_leaves, vault_files
 
 
 class Core(yaml.SafeLoader):
@@ -63,6 +64,20 @@ def each(section, key, *values):
             for value in values]
 
 
+def vault(*lines, top="", addresses='[ "https://a:8200" ]', key="kube", auth="{ token: { file: /t } }"):
+    """A file with a section `vault` for each line."""
+    return [f"{top}vault: {{ addresses: {addresses}, key: {key}, auth: {auth}{line and ', '}{line} }}\n"
+            for line in lines or [""]]
+
+
+def addressed(*addresses):
+    return [text for address in addresses for text in vault(addresses=f'[ "{address}" ]')]
+
+
+def logged_in(*logins):
+    return [text for login in logins for text in vault(addresses='[ "unix:/s" ]', auth=login)]
+
+
 LONG = "/" + "d" * 94 + "/s"  # the folder leaves just room for status.sock
 DEEP = "/" + "d" * 95 + "/s"
 MANY = ", ".join(f"{{ uid: {i} }}" for i in range(16))
@@ -86,6 +101,7 @@ GOOD = [
           "[ { gid: 1, decrypt_rate: 0 } ]", f"[ {{ uid: 1, note: {'x' * 200} }} ]",
           '[ { uid: 1, note: "1" } ]', "[ { uid: 65535 } ]"),
     *each("", "provider", "local", '"local"'),
+    *each("", "also_unwrap", "[]"),
     *each("", "kms_version", "v2", "v2beta1"),
     *each("keystore", "path", "/var/lib/x", '"/x y"', "/" + "x" * 4094),
     *each("keystore", "unseal", "{}", '{ boot: "file:/x" }', '{ b-1: "credential:boot" }',
@@ -93,6 +109,27 @@ GOOD = [
           f'{{ {"s" * 31}: "file:/x" }}'),
     *each("keystore", "poll", "1s", "10s", "3600s", "1000ms", "3600000ms", "1m", "60m", "1h", "010s",
           '"5m"', "59m", "2999999ms", "3599999ms", "3600s", "199s", "999s"),
+    *vault("", "cluster_id: prod-1", "allow_plain_http: true", "ca_file: /ca.pem", "namespace: a/b.c",
+           "mount: a/b-c/d_1", "mount: " + "m" * 128, "epoch: 255", "mode: direct", "state: /s",
+           "poll: 1h", "stability: 0", "activation_delay: 24h", "offline_grace: 30d",
+           "on_refused: grace", "kek_max_age: 45d", "kek_max_age: 1h", "kek_max_uses: 4294967295",
+           "cluster_id: " + "c" * 64),
+    *vault("cluster_id: a", top="provider: vault\nalso_unwrap: [local]\n"),
+    *vault("cluster_id: a", top="also_unwrap: [vault]\n"),
+    *vault(key="k" * 128), *vault(key="A.b_c-9"),
+    *addressed("https://a", "https://a.b-c.example:1", "https://a_b:65535", "https://1a", "https://1.a",
+               "https://127.0.0.1:8200", "https://[fd00::1]:80", "http://127.9.0.1", "http://[::1]:1",
+               "http://localhost", "unix:/s", "unix:/a//b c", "unix:/" + "s" * 106,
+               "https://" + ".".join(["a" * 63] * 3) + "." + "b" * 61),
+    *vault(addresses="[" + ", ".join(f'"https://a{i}"' for i in range(8)) + "]"),
+    *logged_in("{ none: {} }", "{ approle: { role_id_file: /r, secret_id_file: /s } }",
+               '{ approle: { role_id_file: "credential:r", secret_id_file: "credential:s.1_x", '
+               "secret_id_wrapped: true, mount: a/b } }",
+               "{ cert: { cert_file: /c, key_file: /k } }",
+               "{ cert: { cert_file: /c, key_file: /k, role: r, mount: c } }",
+               "{ jwt: { role: r, file: /j } }", "{ jwt: { role: r, file: /j, mount: m } }",
+               "{ token: { file: /t } }"),
+    *each("keystore", "unseal", '{ a: "vault:" }', '{ a: "vault:/x.yaml" }'),
     *each("metrics", "listen", '"off"', "off", "127.0.0.1:9655", '"127.0.0.1:1"', "127.255.0.9:65535",
           '"[::1]:9655"', '"[127.0.0.1]:80"', "127.0.0.1:09655", "127.249.250.199:59999"),
     *each("log", "level", "error", "warn", "info", "debug"),
@@ -132,7 +169,39 @@ BAD = [
           "[ { uid: 1, decrypt_rate: 1000001 } ]", "[ { uid: 1, decrypt_rate: -1 } ]",
           '[ { uid: 1, note: "" } ]', "[ { uid: 1, note: 5 } ]", "[ { uid: 1, note: } ]",
           f"[ {{ uid: 1, note: {'x' * 201} }} ]", "[ { uid: 1 }, { uid: 1 } ]"),
-    *each("", "provider", "vault", "Local", "1", ""),
+    *each("", "provider", "Vault", "Local", "1", ""),
+    *each("", "also_unwrap", "", "local", "{}", "[tpm]", "[local, local]", "[1]"),
+    *each("", "vault", "", "[]", "x", "{}", '{ addresses: [ "https://a" ], key: k }',
+          '{ addresses: [ "https://a" ], auth: { none: {} } }', "{ key: k, auth: { none: {} } }"),
+    *vault("token: x", "cluster_id: .a", 'cluster_id: ""', "cluster_id: a/b", "cluster_id: 5",
+           "cluster_id: " + "c" * 65, "allow_plain_http: 1", "ca_file: ca.pem",
+           'ca_file: "credential:x"', "namespace: /a", 'namespace: ""', "mount: a/", "mount: a//b",
+           "mount: a/../b", "mount: a/.b", 'mount: "a b"', "mount: a%2f", "mount: " + "m" * 129,
+           "epoch: 256", "epoch: -1", "mode: both", "state: s", "poll: 0", "poll: 61m",
+           "stability: 61m", "activation_delay: 25h", "offline_grace: 31d", "on_refused: go",
+           "kek_max_age: 46d", "kek_max_age: 59m", "kek_max_uses: 0", "kek_max_uses: 4294967296"),
+    *vault(key="a/b"), *vault(key=".a"), *vault(key='""'), *vault(key="k" * 129), *vault(key="ü"),
+    *addressed("", "a:8200", "HTTPS://a", "ftp://a", "https://u@a", "https://a/", "https://a/v1",
+               "https://a?b", "https://a#b", "https://", "https://:1", "https://-a", "https://a-.b",
+               "https://a..b", "https://a.", "https://ä", "https://127.1", "https://0x7f.1", "https://9",
+               "https://256.0.0.1", "https://1.2.3.04", "https://[]", "https://[::1", "https://::1",
+               "https://a:", "https://a:0", "https://a:080", "https://a:65536", "https://a:b",
+               "https://[::1]1", "https://[a%eth0]", "unix:", "unix:s", "unix:///s", "unix:@s", "unix:/",
+               "unix:/a/", "unix:/a/..", "unix:/" + "s" * 107, "https://" + "a" * 64,
+               "https://" + ".".join(["a" * 63] * 3) + "." + "b" * 62),
+    *vault(addresses="[]"), *vault(addresses="https://a"), *vault(addresses="[ 5 ]"),
+    *vault(addresses='[ "https://a", "https://a" ]'),
+    *vault(addresses="[" + ", ".join(f'"https://a{i}"' for i in range(9)) + "]"),
+    *logged_in("", "{}", "none", "{ none: }", "{ none: { file: /t } }", "{ none: {}, token: { file: /t } }",
+               "{ kubernetes: {} }", "{ token: x }", "{ token: {} }", "{ token: { file: t } }",
+               "{ token: { file: /t/ } }", "{ token: { token: x } }", '{ token: { file: "credential:" } }',
+               '{ token: { file: "credential:a/b" } }', '{ token: { file: "credential:.a" } }',
+               "{ approle: { role_id_file: /r } }", "{ approle: { secret_id_file: /s } }",
+               "{ approle: { role_id_file: /r, secret_id: s } }",
+               "{ approle: { role_id_file: /r, secret_id_file: /s, secret_id_wrapped: 1 } }",
+               '{ approle: { role_id_file: /r, secret_id_file: /s, mount: "" } }',
+               "{ cert: { cert_file: /c } }", "{ cert: { cert_file: /c, key_file: /k, role: a/b } }",
+               "{ jwt: { file: /j } }", "{ jwt: { role: r } }"),
     *each("", "kms_version", "v1", "2", "v2 beta"),
     *each("keystore", "path", "x", "/", "/x/", "", "/x/..", "/" + "x" * 4095),
     *each("keystore", "unseal", "", "[]", "x", '{ B: "file:/x" }', '{ -b: "file:/x" }',
@@ -170,6 +239,13 @@ DIFFER = [
     (each("", "peers", f"[ {{ uid: 1, note: {'ü' * 101} }} ]"), False,
      "the program counts bytes, a schema characters"),
     (each("socket", "path", "/" + "ü" * 54), False, "the program counts bytes"),
+    (each("", "provider", "vault") + each("", "also_unwrap", "[local]", "[vault]") +
+     vault(top="provider: vault\n") + vault(top="also_unwrap: [vault]\n") +
+     vault("cluster_id: a", top="provider: vault\nalso_unwrap: [vault]\n"), False,
+     "what one key demands of another"),
+    (addressed("http://a", "http://10.0.0.5:8200") + vault(auth="{ none: {} }"), False,
+     "what one key demands of another"),
+    (addressed("https://[:::]", "https://[1.2.3.4]"), False, "an address is more than its letters"),
     # Addresses have many spellings; the pattern knows the usual one.
     (each("metrics", "listen", '"[0:0:0:0:0:0:0:1]:80"', '"[::0001]:80"'), True,
      "other spellings of ::1"),
@@ -238,23 +314,30 @@ def leaves(schema, path=()):
             yield path + (name,), part
 
 
+def duration_ms(value):
+    units = {"ms": 1, "s": 1000, "m": 60000, "h": 3600000, "d": 86400000}
+    found = re.fullmatch(r"([0-9]+)(ms|s|m|h|d)", str(value))
+    return int(found[1]) * units[found[2]] if found else value
+
+
 def test_every_key_with_its_default(tool, schema, accepts):
     """As `config print` shows them; and what it prints is accepted."""
-    text = tool.run("config", "print", config=False).ok().out
-    assert accepts(text)
-    printed = yaml.load(text, Core)
-    found = {}
-    for path, part in leaves(schema):
-        assert part["description"].endswith(".")
-        value = printed
-        for name in path:
-            value = value[name]
-        found[path] = value
-        if path != ("peers",):
-            assert part["default"] == value, path
-    sections = {name for name, value in printed.items() if isinstance(value, dict)}
-    assert {path[:1] for path in found} == {(name,) for name in printed}
-    assert sum(len(printed[name]) for name in sections) + len(printed) - len(sections) == len(found)
+    known = dict(leaves(schema))
+    seen = {("vault", "auth", "none")}
+    for source in ["{}\n", *vault_files()]:
+        tool.config.write_text(source)
+        text = tool.run("config", "print").ok().out
+        assert accepts(text)
+        for path, value in printed_leaves(yaml.load(text, Core)):
+            seen.add(path)
+            if path != ("peers",) and "default" in known.get(path, {}):
+                assert duration_ms(known[path]["default"]) == duration_ms(value), path
+    assert seen == set(known) | {("vault", "auth", "none")}
+    assert all(part["description"].endswith(".") for part in known.values())
+    without = {path for path, part in known.items() if "default" not in part}
+    assert {path[1] for path in without} == set(GIVEN) | {"auth"}
+    printed = yaml.load(tool.run("config", "print", config=False).ok().out, Core)
+    assert "vault" not in printed
     rows = dict(leaves(schema))[("peers",)]["items"]["properties"]
     assert set(rows) == set(printed["peers"][0]) | {"gid", "note"}
     assert jsonschema.Draft7Validator(schema).is_valid({"peers": [{"uid": 0}]})

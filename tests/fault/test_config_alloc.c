@@ -18,7 +18,9 @@ static const char daemon_text[] =
     "socket: { path: /s, owner: a, group: b }\n"
     "peers: [ { uid: 1, note: one }, { gid: 2, note: two } ]\n"
     "keystore: { path: /k, unseal: { a: \"file:/a\", b: \"file:/b\" } }\n"
-    "metrics: { listen: \"127.0.0.1:1\" }\n";
+    "metrics: { listen: \"127.0.0.1:1\" }\n"
+    "vault: { addresses: [\"https://a:1\", \"unix:/p\"], ca_file: /ca, namespace: n, key: k, "
+    "cluster_id: c, auth: { approle: { role_id_file: /r, secret_id_file: \"credential:s\" } } }\n";
 
 static const char encryption_text[] =
     "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\n"
@@ -83,6 +85,16 @@ static enum kerr read_bad_config(struct kerrinfo *e)
     return k == KERR_CONFIG ? KERR_OK : k == KERR_OK ? KERR_BUG : k;
 }
 
+/* The same for the section vault: refused at its last key, after all others were kept. */
+static enum kerr read_bad_vault(struct kerrinfo *e)
+{
+    AUTO_CONFIG c = NULL;
+    static const char text[] =
+        "vault: { addresses: [\"http://a:1\"], key: k, auth: { jwt: { role: r, file: /f } } }\n";
+    enum kerr k = config_parse(bytes_of_text(text), "F", &c, e);
+    return k == KERR_CONFIG ? KERR_OK : k == KERR_OK ? KERR_BUG : k;
+}
+
 static enum kerr make_pages(struct kerrinfo *e)
 {
     AUTO_BUF schema;
@@ -130,6 +142,7 @@ static void reading_what_is_refused(void **state)
 {
     (void)state;
     fail_each(read_bad_config, 10);
+    fail_each(read_bad_vault, 18);
 }
 
 static void reading_encryption_config(void **state)

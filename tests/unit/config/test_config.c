@@ -47,6 +47,7 @@ static const char defaults[] = "socket:\n"
                                "  - { uid: 0, methods: [status, encrypt, decrypt], "
                                "decrypt_rate: 0 }\n"
                                "provider: local\n"
+                               "also_unwrap: []\n"
                                "kms_version: v2\n"
                                "keystore:\n"
                                "  path: \"/var/lib/etcdseal/keystore\"\n"
@@ -78,6 +79,10 @@ static void test_defaults(void **state)
     assert_int_equal(c->peers[0].decrypt_rate, 0);
     assert_null(c->peers[0].note);
     assert_int_equal(c->provider, CONFIG_PROVIDER_LOCAL);
+    assert_int_equal(c->also_unwrap, 0);
+    /* Without the section nothing of it is set. */
+    assert_null(c->vault.key);
+    assert_null(c->vault.mount);
     assert_int_equal(c->version, CONFIG_VERSION_V2);
     assert_string_equal(c->keystore_path, "/var/lib/etcdseal/keystore");
     assert_int_equal(c->unseal_count, 0);
@@ -329,7 +334,7 @@ static void test_list_of_keys(void **state)
             assert_string_not_equal(key->path, config_key_at(j)->path);
         }
     }
-    assert_int_equal(count, 22);
+    assert_int_equal(count, 54);
     /* A section's keys stand together, or they would be printed twice. */
     AUTO_CONFIG c = parse_good("{}");
     char *text = printed(c);

@@ -111,13 +111,13 @@ static const struct bad bad_others[] = {
     {"", "F:1:1: empty; to take every default write {}"},
     {"# nothing\n", "F:1:1: empty"},
     {"\n\nkeystor: {}", "F:3:1: unknown key 'keystor' (did you mean 'keystore'?); expected one of: "
-                        "socket, peers, provider, kms_version, keystore, metrics, log, "
-                        "memory_lock, shutdown_grace"},
+                        "socket, peers, provider, also_unwrap, kms_version, keystore, "
+                        "vault, metrics, log, memory_lock, shutdown_grace"},
     {"zzz: 1", "F:1:1: unknown key 'zzz'; expected one of: socket, peers"},
     {"log: {}\nlog: {}", "F:2:1: repeated key 'log', first in line 1"},
-    {"provider: vault", "F:1:11: provider: 'vault' is not known; allowed: local"},
-    {"provider: null", "F:1:11: provider: expected local, found nothing"},
-    {"provider: [local]", "F:1:11: provider: expected local, found a list"},
+    {"provider: remote", "F:1:11: provider: 'remote' is not known; allowed: local, vault"},
+    {"provider: null", "F:1:11: provider: expected local|vault, found nothing"},
+    {"provider: [local]", "F:1:11: provider: expected local|vault, found a list"},
     {"kms_version: v1", "F:1:14: kms_version: 'v1' is not known; allowed: v2, v2beta1"},
     {"kms_version: 2", "F:1:14: kms_version: expected v2|v2beta1, found a number; put it in"},
     {"keystore: { path: keystore }", "F:1:19: keystore.path: expected an absolute path"},
@@ -133,7 +133,8 @@ static const struct bad bad_others[] = {
      "F:1:23: keystore.unseal: expected a slot name of 1 to 31 of a-z, 0-9 and '-'"},
     {"keystore: { unseal: { -a: \"file:/k\" } }", "F:1:23: keystore.unseal: expected a slot name"},
     {"keystore: { unseal: { a: /k } }",
-     "F:1:26: keystore.unseal: expected KIND:WHERE with KIND one of passphrase|file|credential"},
+     "F:1:26: keystore.unseal: expected KIND:WHERE with KIND one of "
+     "passphrase|file|credential|vault"},
     {"keystore: { unseal: { a: \"tpm2:\" } }", "F:1:26: keystore.unseal: expected KIND:WHERE"},
     {"keystore: { unseal: { a: \":x\" } }", "F:1:26: keystore.unseal: expected KIND:WHERE"},
     {"keystore: { unseal: { a: \"fil:x\" } }", "F:1:26: keystore.unseal: expected KIND:WHERE"},

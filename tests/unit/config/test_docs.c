@@ -103,6 +103,9 @@ static void test_defaults_are_presets(void **state)
     const char *section = "";
     size_t section_len = 0;
     for (size_t i = 0; (key = config_key_at(i)) != NULL && strchr(key->path, '[') == NULL; i++) {
+        if (key->preset == NULL) {
+            continue; /* the section vault, which a file may do without */
+        }
         const char *dot = strchr(key->path, '.');
         size_t len = dot == NULL ? 0 : (size_t)(dot - key->path);
         if (len > 0 && (len != section_len || strncmp(section, key->path, len) != 0)) {
