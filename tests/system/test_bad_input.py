@@ -310,6 +310,9 @@ def test_restore_on_a_new_node_wants_the_fingerprint(workspace, store):
 # --- the configuration ---------------------------------------------------------------------------------
 
 
+VAULT = "vault: { key: k, addresses: %s, auth: { %s } }\n"
+
+
 @pytest.mark.parametrize("text, told", [
     ("nonsense: 1\n", ":1:1"),
     ("socket: { pth: /run/x }\n", "path"),
@@ -324,7 +327,14 @@ def test_restore_on_a_new_node_wants_the_fingerprint(workspace, store):
     ("keystore: { path: relative }\n", "absolute"),
     ("keystore: { poll: soon }\n", "poll"),
     ("metrics: { listen: 0.0.0.0:9655 }\n", "loopback"),
-    ("provider: vault\n", "local"),
+    ("provider: remote\n", "local"),
+    ("provider: vault\n", "section vault"),
+    ("also_unwrap: [local]\n", "provider itself"),
+    (VAULT % ("[ \"http://10.0.0.5:8200\" ]", "none: {}"), "https"),
+    (VAULT % ("[ \"https://u:SECRET@a\" ]", "none: {}"), "vault.auth"),
+    (VAULT % ("[ \"unix:/s\" ]", "none: {}, token: { file: /t }"), "has two"),
+    (VAULT % ("[ \"unix:/s\" ]", "approle: { role_id: SECRET }"), "live in files"),
+    (VAULT % ("[ \"unix:/s\" ]", "token: { file: SECRET }"), "credential:NAME"),
     ("socket: &x { mode: '0600' }\n", "anchor"),
     ("socket: !!map {}\n", "tag"),
     ("--- {}\n--- {}\n", "document"),
@@ -343,6 +353,7 @@ def test_bad_configuration(workspace, store, text, told):
         assert told.lower() in (ran.out + ran.err).lower(), ran.err
         log = store.refuses_to_start(2)
         assert told.lower() in log.lower(), log
+        assert "SECRET" not in ran.out + ran.err + log
 
 
 def test_good_configuration(workspace, store):
