@@ -44,10 +44,10 @@ static void put_character(struct json_writer *w, struct bytes one)
     }
 }
 
-static void put_quoted(struct json_writer *w, const char *text)
+static void put_quoted(struct json_writer *w, struct bytes text)
 {
     put_text(w, "\"");
-    struct bytes left = bytes_of_text(text);
+    struct bytes left = text;
     while (left.len > 0) {
         size_t len = character(left);
         if (len == 0) {
@@ -68,7 +68,7 @@ static void begin_value(struct json_writer *w, const char *key)
     }
     w->has_values[w->depth] = true;
     if (key != NULL) {
-        put_quoted(w, key);
+        put_quoted(w, bytes_of_text(key));
         put_text(w, ":");
     }
 }
@@ -113,7 +113,13 @@ void json_put_text(struct json_writer *w, const char *key, const char *value)
         return;
     }
     begin_value(w, key);
-    put_quoted(w, value);
+    put_quoted(w, bytes_of_text(value));
+}
+
+void json_put_view(struct json_writer *w, const char *key, struct bytes text)
+{
+    begin_value(w, key);
+    put_quoted(w, text);
 }
 
 void json_put_u64(struct json_writer *w, const char *key, uint64_t value)

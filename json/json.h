@@ -31,6 +31,7 @@ void json_put_object(struct json_writer *w, const char *key);
 void json_put_array(struct json_writer *w, const char *key);
 void json_put_close(struct json_writer *w); /* the innermost object or array */
 void json_put_text(struct json_writer *w, const char *key, const char *value); /* NULL: null */
+void json_put_view(struct json_writer *w, const char *key, struct bytes text); /* the same */
 void json_put_u64(struct json_writer *w, const char *key, uint64_t value);
 void json_put_bool(struct json_writer *w, const char *key, bool value);
 void json_put_null(struct json_writer *w, const char *key);

@@ -6,6 +6,9 @@
 #include "json/json_read.h"
 
 #include <jansson.h>
+#include <pthread.h>
+
+#include "base/wiped.h"
 
 struct json_doc {
     json_t value;
@@ -20,6 +23,14 @@ static const json_t *inner(const struct json_value *v)
 static const struct json_value *outer(const json_t *v)
 {
     return (const struct json_value *)v;
+}
+
+static pthread_once_t start_once = PTHREAD_ONCE_INIT;
+
+/* Before the first document: a value must not be freed by another function than made it. */
+static void start(void)
+{
+    json_set_alloc_funcs(wiped_malloc, wiped_free);
 }
 
 static enum kerr check_depth(struct bytes text, struct kerrinfo *e)
@@ -54,6 +65,7 @@ enum kerr json_read(struct bytes text, struct json_doc **ret, struct kerrinfo *e
     if (k != KERR_OK) {
         return k;
     }
+    (void)pthread_once(&start_once, start);
     json_error_t why;
     json_t *v = json_loadb((const char *)text.ptr, text.len,
                            JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
@@ -168,5 +180,23 @@ bool json_as_u64(const struct json_value *v, uint64_t *ret)
         return false;
     }
     *ret = (uint64_t)json_integer_value(inner(v));
+    return true;
+}
+
+bool json_each(const struct json_value *v, json_member_fn *fn, void *ctx)
+{
+    const char *name = NULL;
+    json_t *member = NULL;
+    /* As in json_at. */
+    json_t *object = (json_t *)(uintptr_t)inner(v);
+    if (json_kind(v) != JSON_IS_OBJECT) {
+        return false;
+    }
+    json_object_foreach(object, name, member)
+    {
+        if (!fn(ctx, name, outer(member))) {
+            return false;
+        }
+    }
     return true;
 }

@@ -5,7 +5,10 @@
  * type than it asked for.
  *
  * A document owns its values; they are borrowed until json_doc_free. A document is immutable and
- * may be read by any thread. Not for secrets: the library's memory is not locked.
+ * may be read by any thread. It may hold a secret for the time of a call: its memory is wiped when
+ * freed, but not locked, so a secret that stays is copied into base/secret.h and the document
+ * freed. A message about text that is no JSON shows a piece of it: it is not passed on when the
+ * text may hold a secret.
  *
  * Codes: INPUT with line and column, LIMIT (JSON_READ_MAX, JSON_READ_DEPTH_MAX), NOMEM.
  */
@@ -47,6 +50,11 @@ const struct json_value *json_member(const struct json_value *v, const char *nam
 size_t json_count(const struct json_value *v);
 /* *ret_name (may be NULL) is the member's name, NULL in an array. NULL beyond the end. */
 const struct json_value *json_at(const struct json_value *v, size_t i, const char **ret_name);
+
+/* Calls fn with each member of an object, in the order of the text, until it gives false. False
+ * then, and for what is no object. */
+typedef bool json_member_fn(void *ctx, const char *name, const struct json_value *value);
+bool json_each(const struct json_value *v, json_member_fn *fn, void *ctx);
 
 /* The value itself; false, and nothing stored, when it is of another kind. */
 bool json_as_text(const struct json_value *v, const char **ret);

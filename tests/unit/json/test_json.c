@@ -35,6 +35,7 @@ static void test_every_kind_of_value(void **state)
     struct json_writer w = json_on(&text, &e);
     json_put_object(&w, NULL);
     json_put_text(&w, "text", "a");
+    json_put_view(&w, "view", bytes_of("b\"c", 2));
     json_put_text(&w, "none", NULL);
     json_put_u64(&w, "number", UINT64_MAX);
     json_put_bool(&w, "yes", true);
@@ -51,7 +52,8 @@ static void test_every_kind_of_value(void **state)
     json_put_close(&w);
     json_put_close(&w);
     assert_ok(&e, json_end(&w));
-    assert_text("{\"text\":\"a\",\"none\":null,\"number\":18446744073709551615,\"yes\":true,"
+    assert_text("{\"text\":\"a\",\"view\":\"b\\\"\",\"none\":null,\"number\":18446744073709551615,"
+                "\"yes\":true,"
                 "\"no\":false,\"null\":null,\"never\":null,\"time\":\"2026-11-24T02:31:40Z\","
                 "\"list\":[1,{},[]]}\n");
 }

@@ -2,6 +2,7 @@
 #include "tests/lib/testlib.h"
 #include "json/json_read.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -177,6 +178,70 @@ static void test_size(void **state)
     free(text);
 }
 
+static bool join(void *ctx, const char *name, const struct json_value *value)
+{
+    struct buf *to = ctx;
+    uint64_t number = 0;
+    return json_as_u64(value, &number) &&
+           buf_printf(to, &e, "%s=%llu ", name, (unsigned long long)number) == KERR_OK;
+}
+
+static void test_each_member(void **state)
+{
+    (void)state;
+    AUTO_BUF text;
+    buf_init(&text, 100);
+    AUTO_JSON d = read_text("{\"b\":1,\"a\":2,\"c\":3}");
+    assert_true(json_each(json_root(d), join, &text));
+    assert_true(bytes_equal_text(buf_view(&text), "b=1 a=2 c=3 "));
+    AUTO_JSON ends = read_text("{\"d\":4,\"e\":null,\"f\":6}");
+    assert_false(json_each(json_root(ends), join, &text));
+    assert_true(bytes_equal_text(buf_view(&text), "b=1 a=2 c=3 d=4 "));
+    AUTO_JSON list = read_text("[1]");
+    assert_false(json_each(json_root(list), join, &text));
+    assert_false(json_each(NULL, join, &text));
+}
+
+#define WORDS "words-that-shall-not-stay"
+
+void __real_free(void *ptr);
+void __wrap_free(void *ptr);
+
+static bool is_looking;
+static size_t freed;
+static size_t found;
+
+void __wrap_free(void *ptr)
+{
+    if (is_looking && ptr != NULL) {
+        freed++;
+        found += memmem(ptr, malloc_usable_size(ptr), WORDS, strlen(WORDS)) != NULL;
+    }
+    __real_free(ptr);
+}
+
+/* A document may hold a secret: jansson's memory is wiped, that of a text refused too. */
+static void test_wiped(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "{\"a\":\"" WORDS "\",\"" WORDS "\":[\"x" WORDS WORDS WORDS WORDS "\"]}",
+        "{\"a\":\"" WORDS "\",\"b\"}",
+    };
+    is_looking = true;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct json_doc *d = NULL;
+        freed = 0;
+        found = 0;
+        enum kerr k = json_read(bytes_of_text(texts[i]), &d, &e);
+        json_doc_free(d);
+        assert_int_equal(k, i == 0 ? KERR_OK : KERR_INPUT);
+        assert_true(freed > 3);
+        assert_int_equal(found, 0);
+    }
+    is_looking = false;
+}
+
 static void test_with_the_writer(void **state)
 {
     (void)state;
@@ -206,6 +271,8 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_size),
+        cmocka_unit_test(test_each_member),
+        cmocka_unit_test(test_wiped),
         cmocka_unit_test(test_with_the_writer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
