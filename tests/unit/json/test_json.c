@@ -52,10 +52,11 @@ static void test_every_kind_of_value(void **state)
     json_put_close(&w);
     json_put_close(&w);
     assert_ok(&e, json_end(&w));
-    assert_text("{\"text\":\"a\",\"view\":\"b\\\"\",\"none\":null,\"number\":18446744073709551615,"
-                "\"yes\":true,"
-                "\"no\":false,\"null\":null,\"never\":null,\"time\":\"2026-11-24T02:31:40Z\","
-                "\"list\":[1,{},[]]}\n");
+    assert_text(
+        "{\"text\":\"a\",\"view\":\"b\\u0022\",\"none\":null,\"number\":18446744073709551615,"
+        "\"yes\":true,"
+        "\"no\":false,\"null\":null,\"never\":null,\"time\":\"2026-11-24T02:31:40Z\","
+        "\"list\":[1,{},[]]}\n");
 }
 
 static void test_text_is_quoted(void **state)
