@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Token buckets, and the two ways in which they keep a repeated event from filling the log.
+ * The two ways in which a repeated event is kept from filling the log.
  *
- * All are plain structs without locks: one object belongs to one thread, or the owner locks. The
+ * Both are plain structs without locks: one object belongs to one thread, or the owner locks. The
  * caller passes the monotonic time, so everything here is pure.
  */
 #ifndef ETCDSEAL_PLUGIN_LIMIT_H
@@ -11,19 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/bucket.h"
 #include "base/kerr.h"
-
-/* `rate` tokens a second flow in, up to `burst`. Starts full. Rate 0: everything passes. */
-struct bucket {
-    unsigned rate;
-    unsigned burst;
-    uint64_t milli_tokens;
-    uint64_t last_ms;
-};
-
-void bucket_init(struct bucket *b, unsigned rate, unsigned burst, uint64_t now_ms);
-/* Takes one token; false when there is none. */
-bool bucket_take(struct bucket *b, uint64_t now_ms);
 
 /* A bucket for log lines that counts what it held back. */
 struct log_gate {

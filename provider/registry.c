@@ -3,5 +3,6 @@
 
 const struct provider_ops *const provider_kinds[] = {
     &provider_local,
+    &provider_vault,
 };
 const size_t provider_kinds_count = ARRAY_LEN(provider_kinds);

@@ -4,61 +4,6 @@
 
 #include <string.h>
 
-static unsigned take_many(struct bucket *b, uint64_t now_ms, unsigned tries)
-{
-    unsigned got = 0;
-    for (unsigned i = 0; i < tries; i++) {
-        got += bucket_take(b, now_ms);
-    }
-    return got;
-}
-
-static void test_bucket_gives_its_burst_then_its_rate(void **state)
-{
-    (void)state;
-    struct bucket b;
-    bucket_init(&b, 10, 5, 1000);
-    assert_int_equal(take_many(&b, 1000, 100), 5);
-    assert_int_equal(take_many(&b, 1099, 100), 0);
-    assert_int_equal(take_many(&b, 1100, 100), 1);
-    assert_int_equal(take_many(&b, 1400, 100), 3);
-    assert_int_equal(take_many(&b, 1000000, 100), 5);
-}
-
-static void test_bucket_of_a_low_rate(void **state)
-{
-    (void)state;
-    struct bucket b;
-    bucket_init(&b, 1, 1, 0);
-    assert_int_equal(take_many(&b, 0, 3), 1);
-    unsigned got = 0;
-    for (uint64_t now = 1; now <= 10000; now++) {
-        got += bucket_take(&b, now);
-    }
-    assert_int_equal(got, 10);
-}
-
-static void test_bucket_without_rate_lets_all_pass(void **state)
-{
-    (void)state;
-    struct bucket b;
-    bucket_init(&b, 0, 0, 0);
-    assert_int_equal(take_many(&b, 0, 1000), 1000);
-}
-
-static void test_bucket_survives_odd_clocks(void **state)
-{
-    (void)state;
-    struct bucket b;
-    bucket_init(&b, UINT32_MAX, UINT32_MAX, UINT64_MAX - 5);
-    assert_true(bucket_take(&b, UINT64_MAX));
-    assert_true(bucket_take(&b, 0));
-    bucket_init(&b, 1, 1, 5000);
-    assert_true(bucket_take(&b, 5000));
-    assert_false(bucket_take(&b, 100));
-    assert_true(bucket_take(&b, 1100));
-}
-
 static void test_log_gate_counts_what_it_held_back(void **state)
 {
     (void)state;
@@ -110,10 +55,6 @@ static void test_repeat_with_a_long_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bucket_gives_its_burst_then_its_rate),
-        cmocka_unit_test(test_bucket_of_a_low_rate),
-        cmocka_unit_test(test_bucket_without_rate_lets_all_pass),
-        cmocka_unit_test(test_bucket_survives_odd_clocks),
         cmocka_unit_test(test_log_gate_counts_what_it_held_back),
         cmocka_unit_test(test_repeat),
         cmocka_unit_test(test_repeat_with_a_long_text),
