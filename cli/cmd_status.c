@@ -55,6 +55,36 @@ static enum kerr put_keystore(struct buf *to, const struct daemon_view *v, struc
     return k == KERR_OK ? put_line(to, "  its hash", v->current_key_id_hash, e) : k;
 }
 
+/* "version 3, version 4 from 2026-…" */
+static void describe_version(const struct daemon_service *s, char to[static KERRINFO_TEXT_MAX])
+{
+    char at[CLOCK_TEXT_BYTES];
+    clock_format_s(s->pending_at_s, at);
+    int len = snprintf(to, KERRINFO_TEXT_MAX, "%llu", (unsigned long long)s->key_version);
+    if (s->pending_version != 0) {
+        (void)snprintf(to + len, KERRINFO_TEXT_MAX - (size_t)len, ", version %llu from %s on",
+                       (unsigned long long)s->pending_version, at);
+    }
+}
+
+static enum kerr put_service(struct buf *to, const struct daemon_view *v, struct kerrinfo *e)
+{
+    struct daemon_service s;
+    char line[KERRINFO_TEXT_MAX];
+    if (!daemon_service_read(v, &s)) {
+        return KERR_OK;
+    }
+    (void)snprintf(line, sizeof line, "%.20s, mode %.20s, cause %.40s, %.300s", s.state, s.mode,
+                   s.cause, *s.address == 0 ? "nobody has answered yet" : s.address);
+    enum kerr k = put_line(to, "key service", line, e);
+    k = k == KERR_OK ? put_time(to, "  last good", s.last_good_s, "", e) : k;
+    describe_version(&s, line);
+    k = k == KERR_OK && s.key_version != 0 ? put_line(to, "  version", line, e) : k;
+    return k == KERR_OK && s.token_ends_s != 0
+               ? put_time(to, "  token until", s.token_ends_s, "", e)
+               : k;
+}
+
 static enum kerr put_backup(struct buf *to, const struct daemon_view *v, struct kerrinfo *e)
 {
     char missing[64] = "";
@@ -110,6 +140,7 @@ static enum kerr print_page(const struct daemon_view *v, struct buf *to, struct 
     k = k == KERR_OK ? put_time(to, "started", v->started_at_s, "", e) : k;
     k = k == KERR_OK ? put_line(to, "version", v->version, e) : k;
     k = k == KERR_OK ? put_keystore(to, v, e) : k;
+    k = k == KERR_OK ? put_service(to, v, e) : k;
     k = k == KERR_OK ? put_backup(to, v, e) : k;
     k = k == KERR_OK ? put_reload(to, v, e) : k;
     k = k == KERR_OK ? put_line(to, "WARNING", v->warning, e) : k;

@@ -64,12 +64,35 @@ static bool read_backup(const struct json_value *backup, struct daemon_view *v)
             json_as_u64(json_member(backup, "keys_missing"), &v->keys_without_backup));
 }
 
+static bool read_service(const struct json_value *s, struct daemon_service *ret)
+{
+    return json_as_text(json_member(s, "mode"), &ret->mode) &&
+           json_as_text(json_member(s, "state"), &ret->state) &&
+           json_as_text(json_member(s, "cause"), &ret->cause) &&
+           to_text(json_member(s, "address"), &ret->address) &&
+           to_time(json_member(s, "last_good_at"), &ret->last_good_s) &&
+           json_as_u64(json_member(s, "key_version"), &ret->key_version) &&
+           json_as_u64(json_member(s, "pending_version"), &ret->pending_version) &&
+           to_time(json_member(s, "pending_at"), &ret->pending_at_s) &&
+           json_as_u64(json_member(s, "min_decryption_version"), &ret->min_version) &&
+           to_time(json_member(s, "token_ends_at"), &ret->token_ends_s) &&
+           json_as_u64(json_member(s, "keks_cached"), &ret->keks_cached);
+}
+
+/* null, or good. */
+static bool check_service(const struct json_value *s)
+{
+    struct daemon_service service;
+    return json_kind(s) == JSON_IS_NULL || read_service(s, &service);
+}
+
 static bool read_view(const struct json_value *root, struct daemon_view *v)
 {
     const struct json_value *p = json_member(root, "provider");
     const struct json_value *reload = json_member(root, "last_reload");
     v->keys = json_member(p, "keys");
     v->restart_needed = json_member(root, "restart_needed");
+    v->key_service = json_member(p, "key_service");
     return to_text(json_member(root, "version"), &v->version) &&
            to_time(json_member(root, "started_at"), &v->started_at_s) &&
            json_as_bool(json_member(root, "ready"), &v->is_ready) &&
@@ -84,7 +107,8 @@ static bool read_view(const struct json_value *root, struct daemon_view *v)
            read_backup(json_member(p, "backup"), v) &&
            json_as_bool(json_member(reload, "ok"), &v->is_reload_ok) &&
            to_time(json_member(reload, "at"), &v->reload_at_s) &&
-           to_text(json_member(reload, "message"), &v->reload_message) && check_lists(v);
+           to_text(json_member(reload, "message"), &v->reload_message) && check_lists(v) &&
+           check_service(v->key_service);
 }
 
 enum kerr daemon_parse(struct bytes answer, const char *socket, struct daemon_view *ret,
@@ -130,6 +154,11 @@ void daemon_done(struct daemon_view *v)
 {
     json_doc_free(v->doc);
     v->doc = NULL;
+}
+
+bool daemon_service_read(const struct daemon_view *v, struct daemon_service *ret)
+{
+    return read_service(v->key_service, ret);
 }
 
 bool daemon_key_at(const struct daemon_view *v, size_t i, struct daemon_key *ret)

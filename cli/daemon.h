@@ -32,6 +32,7 @@ struct daemon_view {
     uint64_t backup_at_s;
     uint64_t keys_without_backup;
     const struct json_value *keys;
+    const struct json_value *key_service; /* daemon_service_read; null when keys are kept here */
     bool is_reload_ok;
     uint64_t reload_at_s;
     const char *reload_message;
@@ -45,6 +46,21 @@ struct daemon_key {
     uint64_t last_decrypt_s; /* 0: none since the daemon started */
 };
 
+/* How it stands with a key service; 0 and "" stand for null. */
+struct daemon_service {
+    const char *mode;
+    const char *state;
+    const char *cause;
+    const char *address;
+    uint64_t last_good_s;
+    uint64_t key_version;
+    uint64_t pending_version;
+    uint64_t pending_at_s;
+    uint64_t min_version;
+    uint64_t token_ends_s;
+    uint64_t keks_cached;
+};
+
 enum kerr daemon_ask(const char *socket, struct daemon_view *ret, struct kerrinfo *e) MUST_CHECK;
 /* The same for an answer's bytes; `socket` is for messages. */
 enum kerr daemon_parse(struct bytes answer, const char *socket, struct daemon_view *ret,
@@ -52,6 +68,8 @@ enum kerr daemon_parse(struct bytes answer, const char *socket, struct daemon_vi
 void daemon_done(struct daemon_view *v); /* all zero is fine */
 #define AUTO_DAEMON AUTO(daemon_done) struct daemon_view
 
+/* False when there is none. */
+bool daemon_service_read(const struct daemon_view *v, struct daemon_service *ret);
 /* Key i of the list; false beyond its end. */
 bool daemon_key_at(const struct daemon_view *v, size_t i, struct daemon_key *ret);
 bool daemon_key_find(const struct daemon_view *v, const char *id, struct daemon_key *ret);

@@ -364,7 +364,8 @@ static void put_keystore(struct out *o, const struct metrics_view *v)
     put_head(o, "etcdseal_sealed", "gauge", "1 while no key can be used.");
     PUT(o, "etcdseal_sealed %d\n", !p->is_serving);
     put_head(o, "etcdseal_keystore_generation", "gauge",
-             "Generation of the keystore that is served; 0 while sealed.");
+             "Generation of the keystore that is served; 0 while sealed. Of a key service: the "
+             "version of the key.");
     PUT(o, "etcdseal_keystore_generation %llu\n", U64(p->generation));
     put_head(o, "etcdseal_current_key_id_hash", "gauge",
              "Always 1; the label is the primary key's id, hashed as kube-apiserver does.");
@@ -373,8 +374,10 @@ static void put_keystore(struct out *o, const struct metrics_view *v)
         kms_key_id_hash(bytes_of_text(p->current_key_id), hash);
         PUT(o, "etcdseal_current_key_id_hash{key_id_hash=\"%s\"} 1\n", hash);
     }
-    put_head(o, "etcdseal_keystore_info", "gauge",
-             "Always 1; the label is the id of the keystore, the same on all nodes that share it.");
+    put_head(
+        o, "etcdseal_keystore_info", "gauge",
+        "Always 1; the label is the id of the keystore, or the cluster id of a key service: the "
+        "same on all nodes.");
     if (*p->store_id != 0) {
         PUT(o, "etcdseal_keystore_info{store_id=\"%s\"} 1\n", p->store_id);
     }
@@ -401,16 +404,70 @@ static void put_backup(struct out *o, const struct provider_info *p)
 {
     put_head(o, "etcdseal_keystore_backup_generation", "gauge",
              "Generation of the keystore's last backup that this node knows of; 0 for none.");
-    if (p->is_serving) {
+    if (p->keeps_backup) {
         PUT(o, "etcdseal_keystore_backup_generation %llu\n", U64(p->backup.generation));
     }
     put_time(o, "etcdseal_keystore_backup_timestamp_seconds",
              "Unix time of the last backup that this node knows of.", p->backup.at_s);
     put_head(o, "etcdseal_keystore_keys_without_backup", "gauge",
              "Keys of the keystore that are not in the last backup that this node knows of.");
-    if (p->is_serving) {
+    if (p->keeps_backup) {
         PUT(o, "etcdseal_keystore_keys_without_backup %zu\n", p->backup.keys_missing);
     }
+}
+
+static void put_number(struct out *o, const char *name, const char *type, const char *help,
+                       uint64_t value)
+{
+    put_head(o, name, type, help);
+    PUT(o, "%s %llu\n", name, U64(value));
+}
+
+static void put_link(struct out *o, const struct provider_remote *r)
+{
+    put_head(
+        o, "etcdseal_key_service_state", "gauge",
+        "Always 1; the labels are how it stands with the key service (starting, serving, grace, "
+        "stopped) and the cause of the last failure.");
+    PUT(o, "etcdseal_key_service_state{state=\"%s\",cause=\"%s\"} 1\n", r->state, r->cause);
+    put_head(o, "etcdseal_key_service_login", "gauge",
+             "Always 1; the label is why the last login or renewal failed, or none.");
+    PUT(o, "etcdseal_key_service_login{cause=\"%s\"} 1\n", r->login_cause);
+    put_time(o, "etcdseal_key_service_last_success_timestamp_seconds",
+             "Unix time of the last look at the key service that found all in order.",
+             r->last_answer_s);
+    put_time(o, "etcdseal_key_service_grace_end_timestamp_seconds",
+             "Unix time at which what is in memory ends to serve; only during an outage.",
+             r->grace_ends_s);
+    put_time(o, "etcdseal_key_service_token_expiry_timestamp_seconds",
+             "Unix time at which the token ends unless it is renewed.", r->token_ends_at_s);
+}
+
+static void put_key_service(struct out *o, const struct provider_remote *r)
+{
+    if (!r->is_there) {
+        return;
+    }
+    put_link(o, r);
+    put_number(o, "etcdseal_key_service_key_version", "gauge",
+               "Version of the key that wraps; 0 while none does.", r->version);
+    put_number(o, "etcdseal_key_service_pending_version", "gauge",
+               "Version that is known and not yet used; 0 for none.", r->pending_version);
+    put_number(o, "etcdseal_key_service_requests_total", "counter",
+               "Requests sent to the key service.", r->calls);
+    put_number(o, "etcdseal_key_service_failures_total", "counter",
+               "Requests that had no usable answer.", r->failures);
+    put_number(o, "etcdseal_key_service_logins_total", "counter", "Logins.", r->logins);
+    put_number(o, "etcdseal_key_service_renewals_total", "counter", "Renewals of the token.",
+               r->renewals);
+    put_number(o, "etcdseal_key_service_keks", "gauge", "Unwrapped KEKs in memory.",
+               r->keks_cached);
+    put_number(o, "etcdseal_key_service_kek_uses", "gauge",
+               "Encrypt calls under the KEK that wraps, about.", r->kek_uses);
+    put_time(o, "etcdseal_key_service_kek_created_timestamp_seconds",
+             "Unix time at which the KEK that wraps was made.", r->kek_made_at_s);
+    put_number(o, "etcdseal_key_service_annotations_refused_total", "counter",
+               "Annotations refused without asking the key service.", r->unknown_refused);
 }
 
 static void put_daemon(struct out *o, const struct metrics_view *v)
@@ -462,6 +519,7 @@ enum kerr metrics_text(struct metrics *m, const struct metrics_view *v, struct b
     put_keystore(&o, v);
     put_primary(&o, v->provider);
     put_backup(&o, v->provider);
+    put_key_service(&o, &v->provider->remote);
     put_daemon(&o, v);
     put_process(&o, v);
     return o.k;

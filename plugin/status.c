@@ -37,10 +37,10 @@ static void put_keys(struct json_writer *w, const struct provider_info *p, struc
     json_put_close(w);
 }
 
-/* null while sealed; with no backup known, its generation is 0. */
+/* null while sealed or without a keystore; with no backup known, its generation is 0. */
 static void put_backup(struct json_writer *w, const struct provider_info *p)
 {
-    if (!p->is_serving) {
+    if (!p->keeps_backup) {
         json_put_text(w, "backup", NULL);
         return;
     }
@@ -49,6 +49,39 @@ static void put_backup(struct json_writer *w, const struct provider_info *p)
     json_put_time(w, "at", p->backup.at_s);
     json_put_text(w, "sha256", or_null(p->backup.sha256));
     json_put_u64(w, "keys_missing", p->backup.keys_missing);
+    json_put_close(w);
+}
+
+/* null when the keys are kept here. */
+static void put_key_service(struct json_writer *w, const struct provider_remote *r)
+{
+    if (!r->is_there) {
+        json_put_null(w, "key_service");
+        return;
+    }
+    json_put_object(w, "key_service");
+    json_put_text(w, "mode", r->mode);
+    json_put_text(w, "state", r->state);
+    json_put_text(w, "cause", r->cause);
+    json_put_text(w, "meaning", r->meaning);
+    json_put_text(w, "cure", or_null(r->cure));
+    json_put_text(w, "address", or_null(r->address));
+    json_put_time(w, "last_good_at", r->last_answer_s);
+    json_put_time(w, "grace_ends_at", r->grace_ends_s);
+    json_put_u64(w, "key_version", r->version);
+    json_put_u64(w, "pending_version", r->pending_version);
+    json_put_time(w, "pending_at", r->pending_at_s);
+    json_put_u64(w, "min_decryption_version", r->min_version);
+    json_put_time(w, "token_ends_at", r->token_ends_at_s);
+    json_put_text(w, "login_cause", r->login_cause);
+    json_put_u64(w, "requests", r->calls);
+    json_put_u64(w, "failures", r->failures);
+    json_put_u64(w, "logins", r->logins);
+    json_put_u64(w, "renewals", r->renewals);
+    json_put_u64(w, "keks_cached", r->keks_cached);
+    json_put_time(w, "kek_created_at", r->kek_made_at_s);
+    json_put_u64(w, "kek_uses", r->kek_uses);
+    json_put_u64(w, "annotations_refused", r->unknown_refused);
     json_put_close(w);
 }
 
@@ -64,6 +97,7 @@ static void put_provider(struct json_writer *w, const struct provider_info *p, s
     json_put_text(w, "opened_by", or_null(p->opened_by));
     json_put_text(w, "warning", or_null(p->warning));
     put_backup(w, p);
+    put_key_service(w, &p->remote);
     json_put_u64(w, "slots_opened", p->slots_opened);
     json_put_u64(w, "key_count", p->key_count);
     put_keys(w, p, m);

@@ -246,6 +246,7 @@ static void local_info(void *ctx, struct provider_info *ret)
         return;
     }
     ret->is_serving = true;
+    ret->keeps_backup = true;
     ret->slots_opened = 1;
     text_uuid(keyring_store_id(ring), ret->store_id);
     ret->generation = keyring_generation(ring);

@@ -126,6 +126,7 @@ struct provider_info {
     /* Of the current key; wall time, 0 while unknown. */
     uint64_t primary_created_at_s;
     uint64_t primary_promoted_at_s;
+    bool keeps_backup; /* what follows means something: a keystore wraps */
     struct provider_backup backup;
     size_t slots_opened;             /* slots whose secret is in memory */
     char opened_by[64];              /* slot name and kind that unsealed: "boot (credential)" */

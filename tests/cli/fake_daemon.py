@@ -40,7 +40,7 @@ class FakeDaemon:
                 "opened_by": "boot (file)", "warning": None,
                 "backup": {"generation": 0, "at": None, "sha256": None,
                            "keys_missing": len(listing["keys"])},
-                "slots_opened": 1, "key_count": len(listing["keys"]),
+                "key_service": None, "slots_opened": 1, "key_count": len(listing["keys"]),
                 "keys": [{"id": key["id"], "id_hash": "sha256:" + "0" * 64, "state": key["state"],
                           "decrypts": 0, "last_decrypt_at": None} for key in listing["keys"]],
             },

@@ -16,7 +16,7 @@ static struct kerrinfo e;
 #define PROVIDER                                                                                   \
     "\"provider\":{\"store_id\":\"s\",\"generation\":7,\"loaded_at\":\"1970-01-01T00:00:09Z\","    \
     "\"current_key_id\":\"k2\",\"current_key_id_hash\":\"sha256:0\",\"opened_by\":null," BACKUP    \
-    ",\"warning\":null," KEYS "}"
+    ",\"key_service\":null,\"warning\":null," KEYS "}"
 #define RELOAD "\"last_reload\":{\"at\":null,\"ok\":false,\"message\":null}"
 #define WHOLE                                                                                      \
     "{\"version\":\"0.1.0\",\"started_at\":\"1970-01-01T00:00:01Z\",\"ready\":true,"               \
@@ -53,6 +53,13 @@ static void test_whole(void **state)
     assert_false(daemon_key_at(&v, 2, &key));
     assert_string_equal(key.id, "k2"); /* untouched */
 }
+
+#define SERVICE                                                                                    \
+    "\"key_service\":{\"mode\":\"direct\",\"state\":\"grace\",\"cause\":\"sealed\",\"address\":"   \
+    "null,"                                                                                        \
+    "\"last_good_at\":\"1970-01-01T00:00:05Z\",\"key_version\":3,\"pending_version\":4,"           \
+    "\"pending_at\":\"1970-01-01T00:00:06Z\",\"min_decryption_version\":1,\"token_ends_at\":null," \
+    "\"keks_cached\":2}"
 
 /* The whole text with one piece replaced. */
 static char *with(const char *piece, const char *by)
@@ -115,6 +122,28 @@ static void test_sealed_tells_no_backup(void **state)
     free(text);
 }
 
+static void test_a_key_service(void **state)
+{
+    (void)state;
+    static const char none[] = "\"key_service\":null";
+    AUTO_DAEMON v = {.doc = NULL};
+    struct daemon_service s;
+    assert_ok(&e, parse(WHOLE, &v));
+    assert_false(daemon_service_read(&v, &s));
+    daemon_done(&v);
+    char *text = with(none, SERVICE);
+    assert_ok(&e, parse(text, &v));
+    assert_true(daemon_service_read(&v, &s));
+    assert_string_equal(s.state, "grace");
+    assert_string_equal(s.address, "");
+    assert_true(s.key_version == 3 && s.pending_version == 4 && s.pending_at_s == 6);
+    free(text);
+    text = with(none, "\"key_service\":{\"mode\":\"direct\"}");
+    struct daemon_view bad = {.doc = NULL};
+    assert_refused(&e, KERR_DOWN, "as etcdseald", parse(text, &bad));
+    free(text);
+}
+
 static void test_nobody(void **state)
 {
     (void)state;
@@ -130,6 +159,7 @@ int main(void)
         cmocka_unit_test(test_whole),
         cmocka_unit_test(test_what_does_not_fit),
         cmocka_unit_test(test_sealed_tells_no_backup),
+        cmocka_unit_test(test_a_key_service),
         cmocka_unit_test(test_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,12 +137,36 @@ static void test_keystore(void **state)
     assert_sample("etcdseal_refused_connections_total{reason=\"not_http2\"}", "1");
 }
 
+static void test_a_key_service(void **state)
+{
+    (void)state;
+    render();
+    assert_null(strstr(shown, "key_service"));
+    info.remote = (struct provider_remote){.is_there = true,
+                                           .state = "grace",
+                                           .cause = "sealed",
+                                           .login_cause = "none",
+                                           .version = 3,
+                                           .grace_ends_s = 1795487500,
+                                           .calls = 17,
+                                           .unknown_refused = 5};
+    render();
+    assert_sample("etcdseal_key_service_state{state=\"grace\",cause=\"sealed\"}", "1");
+    assert_sample("etcdseal_key_service_login{cause=\"none\"}", "1");
+    assert_sample("etcdseal_key_service_grace_end_timestamp_seconds", "1795487500");
+    assert_sample("etcdseal_key_service_key_version", "3");
+    assert_sample("etcdseal_key_service_requests_total", "17");
+    assert_sample("etcdseal_key_service_annotations_refused_total", "5");
+    assert_null(strstr(shown, "\netcdseal_key_service_last_success_timestamp_seconds "));
+}
+
 static void test_ages_and_backup(void **state)
 {
     (void)state;
     info.is_serving = true;
     info.primary_created_at_s = 1795487100;
     info.primary_promoted_at_s = 1795487200;
+    info.keeps_backup = true;
     info.backup.keys_missing = 3;
     (void)snprintf(info.store_id, sizeof info.store_id, "uuid");
     render();
@@ -370,6 +394,7 @@ int main(void)
         TEST(test_a_fresh_daemon),
         TEST(test_requests),
         TEST(test_keystore),
+        TEST(test_a_key_service),
         TEST(test_ages_and_backup),
         TEST(test_decrypts_begin_at_zero),
         TEST(test_decrypts_by_key),

@@ -107,6 +107,34 @@ static void test_sealed(void **state)
     json_decref(root);
 }
 
+static void test_a_key_service(void **state)
+{
+    (void)state;
+    json_t *root = render();
+    assert_true(json_is_null(at(root, "provider.key_service")));
+    json_decref(root);
+    view.provider.remote = (struct provider_remote){.is_there = true,
+                                                    .mode = "direct",
+                                                    .state = "stopped",
+                                                    .cause = "policy",
+                                                    .meaning = "refused",
+                                                    .cure = "write it",
+                                                    .login_cause = "none",
+                                                    .last_answer_s = 1795487500,
+                                                    .version = 3,
+                                                    .keks_cached = 2};
+    root = render();
+    assert_text_at(root, "provider.key_service.mode", "direct");
+    assert_text_at(root, "provider.key_service.state", "stopped");
+    assert_text_at(root, "provider.key_service.cause", "policy");
+    assert_text_at(root, "provider.key_service.cure", "write it");
+    assert_text_at(root, "provider.key_service.last_good_at", "2026-11-24T02:31:40Z");
+    assert_true(json_is_null(at(root, "provider.key_service.address")));
+    assert_int_equal(json_integer_value(at(root, "provider.key_service.key_version")), 3);
+    assert_int_equal(json_integer_value(at(root, "provider.key_service.keks_cached")), 2);
+    json_decref(root);
+}
+
 static void test_serving(void **state)
 {
     (void)state;
@@ -120,6 +148,7 @@ static void test_serving(void **state)
     p->keys[1].state = "primary";
     p->keys[1].created_at_s = 1795487500;
     p->keys[1].promoted_at_s = 1795487501;
+    p->keeps_backup = true;
     p->backup = (struct provider_backup){4, 1795487499, "ab", 1};
     (void)snprintf(p->keys[0].id, sizeof p->keys[0].id, "es1-a");
     (void)snprintf(p->keys[1].id, sizeof p->keys[1].id, "es1-b");
@@ -239,9 +268,8 @@ static void test_live_and_ready(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_sealed),           TEST(test_serving),
-        TEST(test_peers_and_socket), TEST(test_the_fullest_text_fits),
-        TEST(test_live_and_ready),
+        TEST(test_sealed),           TEST(test_a_key_service),         TEST(test_serving),
+        TEST(test_peers_and_socket), TEST(test_the_fullest_text_fits), TEST(test_live_and_ready),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
