@@ -25,7 +25,7 @@ bool vaulted_same_version(const struct vault_wire_version *a, const struct vault
 /* What a call gets for a failure of the client. */
 static enum kerr call_code(enum kerr k, enum vault_cause cause)
 {
-    if (cause == VAULT_NONE) {
+    if (cause == VAULT_NONE || cause == VAULT_OURS) {
         return k; /* of this node: memory */
     }
     if (cause == VAULT_TIMEOUT) {

@@ -335,9 +335,15 @@ enum kerr token_tend(struct vault *v, struct vault_try *t, uint64_t *ret_due_ms,
                 : wire_fail(t, VAULT_TIMEOUT, e, "no time is left to wait for a login");
     }
     if (k == KERR_OK) {
+        struct kerrinfo why = {0};
         v->life.is_busy = true;
-        k = do_what_is_due(v, t, e);
+        k = do_what_is_due(v, t, &why);
         end_busy(v);
+        /* While the token still serves, what is wrong with the next one is an alarm (vault_info)
+         * and no failure. */
+        bool is_alarm = k != KERR_OK && is_fit(v, NULL);
+        t->cause = is_alarm ? VAULT_NONE : t->cause;
+        k = k == KERR_OK || is_alarm ? KERR_OK : kerr_set(e, k, "%s", why.text);
     }
     *ret_due_ms = due_in_ms(v);
     unlock(v);

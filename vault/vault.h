@@ -67,7 +67,8 @@ void vault_close_at(struct vault **v);
 /* Does what is due for the token: first login, renewal at two thirds of its life (less up to a
  * tenth, at random), a new login. *ret_due_ms: call again after so many milliseconds at the latest.
  * Calls below log in by themselves when they must; without vault_tend tokens are only replaced
- * when the server has refused them. */
+ * when the server has refused them. While a token serves, a login or renewal that fails is no
+ * failure here but in vault_info. */
 enum kerr vault_tend(struct vault *v, struct vault_try *t, uint64_t *ret_due_ms,
                      struct kerrinfo *e) MUST_CHECK;
 
