@@ -35,4 +35,6 @@ opt_command_fn cmd_config_schema;
 opt_command_fn cmd_encryption_config_check;
 opt_command_fn cmd_encryption_config_generate;
 
+opt_command_fn cmd_vault_policy;
+
 #endif

@@ -13,6 +13,7 @@ static const struct opt_noun nouns[] = {
     {"keystore", "look at the keystore, copy it, bring it back"},
     {"config", "the daemon's configuration"},
     {"encryption-config", "kube-apiserver's EncryptionConfiguration"},
+    {"vault", "Vault and OpenBao"},
 };
 
 #define SPEC_HELP                                                                                  \
@@ -228,6 +229,17 @@ static const struct opt_command commands[] = {
          "in the file say when to go on. A new cluster begins with stage 3, a single API server "
          "with stage 2.",
      .fn = cmd_encryption_config_generate},
+
+    {.noun = "vault",
+     .verb = "policy",
+     .help = "print the least policy and the commands that set up the server",
+     .more = "For an administrator of OpenBao or Vault, from the section vault of the "
+             "configuration: engine, key, policy, login, and how a node gets its credential. The "
+             "output is a script for a shell, to be read first: it has names to fill in. Nothing "
+             "is sent anywhere, and nothing secret is printed.\n\n"
+             "Without such a section, or for another one, --transit-key, --mount and --auth say "
+             "the same.",
+     .fn = cmd_vault_policy},
 };
 
 #define FIELD(name) offsetof(struct options, name)
@@ -269,7 +281,7 @@ static const struct opt_row rows[] = {
      .choices = "table|json|yaml|sarif",
      .preset = "table",
      .commands = "init,key list,seal list,keystore info,keystore verify,status,"
-                 "encryption-config check,doctor",
+                 "encryption-config check,doctor,vault policy",
      .offset = FIELD(output)},
 
     {.name = "seal",
@@ -442,6 +454,39 @@ static const struct opt_row rows[] = {
      .type = OPT_FLAG,
      .commands = "doctor",
      .offset = FIELD(fix)},
+
+    {.name = "program",
+     .value = "NAME",
+     .help = "the server's command line: bao of OpenBao, vault of Vault",
+     .type = OPT_CHOICE,
+     .choices = "bao|vault",
+     .preset = "bao",
+     .commands = "vault policy",
+     .offset = FIELD(program)},
+    {.name = "mount",
+     .value = "MOUNT",
+     .help = "where the Transit engine is mounted, instead of vault.mount of the configuration",
+     .type = OPT_TEXT,
+     .commands = "vault policy",
+     .offset = FIELD(mount)},
+    {.name = "transit-key",
+     .value = "NAME",
+     .help = "name of the Transit key, instead of vault.key of the configuration",
+     .type = OPT_TEXT,
+     .commands = "vault policy",
+     .offset = FIELD(transit_key)},
+    {.name = "auth",
+     .value = "LOGIN",
+     .help = "how the node logs in, instead of vault.auth of the configuration",
+     .type = OPT_CHOICE,
+     .choices = "approle|cert|jwt|token|none",
+     .commands = "vault policy",
+     .offset = FIELD(auth)},
+    {.name = "no-default-policy",
+     .help = "for tokens without the policy default: what it gives stands in the printed one",
+     .type = OPT_FLAG,
+     .commands = "vault policy",
+     .offset = FIELD(no_default_policy)},
 };
 
 const struct opt_program options_program = {

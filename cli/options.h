@@ -39,6 +39,11 @@ struct options {
     const char *cert;
     const char *key;
     bool fix;
+    const char *program;
+    const char *mount;
+    const char *transit_key;
+    const char *auth;
+    bool no_default_policy;
 };
 
 extern const struct opt_program options_program;

@@ -99,6 +99,14 @@ struct config_vault {
     struct config_auth auth;
 };
 
+/* Names on a server: 1 … max of A-Z a-z 0-9 . _ -, the first neither '.' nor '-'; and several with
+ * '/' between them. They stand for themselves in a URL's path, in a shell and in a policy. */
+#define CONFIG_VAULT_NAME_MAX 128
+bool config_is_name(const char *text, size_t max);
+bool config_is_segments(const char *text, size_t max);
+
+const char *config_login_name(enum config_login login); /* "approle": as in vault.auth */
+
 enum config_version { CONFIG_VERSION_V2, CONFIG_VERSION_V2BETA1 };
 
 struct config {

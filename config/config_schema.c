@@ -29,7 +29,7 @@
 #define SLOT_PATTERN   "^(?!-)[a-z0-9-]{1,31}$"
 #define SPEC_PATTERN   "^(?:passphrase|file|credential|vault):"
 /* What config_type.c takes for a name, without a limit of its length. */
-#define NAME_PATTERN "(?!\\.)[A-Za-z0-9._-]"
+#define NAME_PATTERN "(?![.-])[A-Za-z0-9._-]"
 /* An address of config_address.c: a name whose last part is no number, IPv4, IPv6, a socket. */
 #define LABEL_PATTERN "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 #define NUMBER_LAST   "(?:.*\\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)(?::|$)"
@@ -286,7 +286,7 @@ static void put_login(struct schema *s, const struct config_row *row)
     for (enum config_login login = 0; login < CONFIG_LOGINS; login++) {
         json_put_object(&s->json, NULL);
         json_put_array(&s->json, "required");
-        json_put_text(&s->json, NULL, config_login_word(login));
+        json_put_text(&s->json, NULL, config_login_name(login));
         json_put_close(&s->json);
         json_put_close(&s->json);
     }
@@ -294,7 +294,7 @@ static void put_login(struct schema *s, const struct config_row *row)
     json_put_object(&s->json, "properties");
     for (enum config_login login = 0; login < CONFIG_LOGINS; login++) {
         struct config_span rows = config_login_rows(login);
-        json_put_object(&s->json, config_login_word(login));
+        json_put_object(&s->json, config_login_name(login));
         put_span(s, &rows);
         json_put_close(&s->json);
     }

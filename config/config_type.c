@@ -191,12 +191,26 @@ static enum kerr parse_account(const struct config_row *row, const struct config
     return keep_text(row, text, base, e);
 }
 
-/* Letters that stand for themselves in a URL's path, in a shell and in a policy. */
 static bool is_name(const char *text, size_t len, size_t max)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                   "0123456789._-";
-    return len > 0 && len <= max && *text != '.' && strspn(text, letters) >= len;
+    return len > 0 && len <= max && *text != '.' && *text != '-' && strspn(text, letters) >= len;
+}
+
+bool config_is_name(const char *text, size_t max)
+{
+    return is_name(text, strlen(text), max);
+}
+
+bool config_is_segments(const char *text, size_t max)
+{
+    bool is_good = strlen(text) <= max;
+    for (const char *p = text; p != NULL && is_good; p = strchr(p, '/')) {
+        p += p != text ? 1 : 0;
+        is_good = is_name(p, strcspn(p, "/"), max);
+    }
+    return is_good;
 }
 
 static enum kerr parse_name(const struct config_row *row, const struct config_source *s,
@@ -207,10 +221,10 @@ static enum kerr parse_name(const struct config_row *row, const struct config_so
     if (k != KERR_OK) {
         return k;
     }
-    if (!is_name(text, strlen(text), row->max)) {
+    if (!config_is_name(text, row->max)) {
         return yaml_refuse(s->doc, node, e,
                            "%s: expected 1 to %llu of the letters a-z A-Z 0-9 . _ -, the first "
-                           "not '.'",
+                           "neither '.' nor '-'",
                            row->key.path, (unsigned long long)row->max);
     }
     return keep_text(row, text, base, e);
@@ -224,16 +238,11 @@ static enum kerr parse_segments(const struct config_row *row, const struct confi
     if (k != KERR_OK) {
         return k;
     }
-    bool is_good = strlen(text) <= row->max;
-    for (const char *p = text; p != NULL && is_good; p = strchr(p, '/')) {
-        p += p != text ? 1 : 0;
-        is_good = is_name(p, strcspn(p, "/"), row->max);
-    }
-    if (!is_good) {
+    if (!config_is_segments(text, row->max)) {
         return yaml_refuse(s->doc, node, e,
                            "%s: expected names of the letters a-z A-Z 0-9 . _ - with '/' between "
-                           "them, none beginning with '.', no '/' at either end, at most %llu "
-                           "bytes",
+                           "them, none beginning with '.' or '-', no '/' at either end, at "
+                           "most %llu bytes",
                            row->key.path, (unsigned long long)row->max);
     }
     return keep_text(row, text, base, e);

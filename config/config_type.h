@@ -17,24 +17,24 @@
 #define CONFIG_PRESETS_MAX 4096
 
 enum config_type {
-    CONFIG_TYPE_TEXT,     /* char *: 1 … max bytes */
-    CONFIG_TYPE_PATH,     /* char *: an absolute path of a file */
-    CONFIG_TYPE_SOCKET,   /* char *: the same, short enough for a unix socket */
-    CONFIG_TYPE_ACCOUNT,  /* char *: name or number of a user or group */
-    CONFIG_TYPE_MODE,     /* mode_t */
-    CONFIG_TYPE_BOOL,     /* bool */
-    CONFIG_TYPE_U32,      /* unsigned */
-    CONFIG_TYPE_ID,       /* uint32_t: a user or group id that stands for one user or group */
-    CONFIG_TYPE_DURATION, /* unsigned, milliseconds */
-    CONFIG_TYPE_CHOICE,   /* an enum whose values are the positions in `words` */
-    CONFIG_TYPE_WORDS,    /* unsigned, bits of the positions in `words`; at least `min` of them */
-    CONFIG_TYPE_NAME,     /* char *: 1 … max of A-Z a-z 0-9 . _ -, the first no '.' */
-    CONFIG_TYPE_SEGMENTS, /* char *: of these letters, in parts with '/' between; up to max bytes */
-    CONFIG_TYPE_FILE,     /* char *: an absolute path of a file, or "credential:NAME" */
-    CONFIG_TYPE_LISTEN,   /* metrics_is_on, metrics_host, metrics_port of struct config */
-    CONFIG_TYPE_PEERS,    /* peers, peer_count */
-    CONFIG_TYPE_UNSEAL,   /* unseal, unseal_count */
-    CONFIG_TYPE_VAULT,    /* struct config_vault */
+    CONFIG_TYPE_TEXT,      /* char *: 1 … max bytes */
+    CONFIG_TYPE_PATH,      /* char *: an absolute path of a file */
+    CONFIG_TYPE_SOCKET,    /* char *: the same, short enough for a unix socket */
+    CONFIG_TYPE_ACCOUNT,   /* char *: name or number of a user or group */
+    CONFIG_TYPE_MODE,      /* mode_t */
+    CONFIG_TYPE_BOOL,      /* bool */
+    CONFIG_TYPE_U32,       /* unsigned */
+    CONFIG_TYPE_ID,        /* uint32_t: a user or group id that stands for one user or group */
+    CONFIG_TYPE_DURATION,  /* unsigned, milliseconds */
+    CONFIG_TYPE_CHOICE,    /* an enum whose values are the positions in `words` */
+    CONFIG_TYPE_WORDS,     /* unsigned, bits of the positions in `words`; at least `min` of them */
+    CONFIG_TYPE_NAME,      /* char *: config_is_name */
+    CONFIG_TYPE_SEGMENTS,  /* char *: config_is_segments */
+    CONFIG_TYPE_FILE,      /* char *: an absolute path of a file, or "credential:NAME" */
+    CONFIG_TYPE_LISTEN,    /* metrics_is_on, metrics_host, metrics_port of struct config */
+    CONFIG_TYPE_PEERS,     /* peers, peer_count */
+    CONFIG_TYPE_UNSEAL,    /* unseal, unseal_count */
+    CONFIG_TYPE_VAULT,     /* struct config_vault */
     CONFIG_TYPE_ADDRESSES, /* addresses, address_count of struct config_vault */
     CONFIG_TYPE_LOGIN,     /* struct config_auth */
 };
@@ -66,7 +66,6 @@ struct config_span {
 };
 /* The keys of one login; none for `none`. */
 struct config_span config_login_rows(enum config_login login);
-const char *config_login_word(enum config_login login);
 #define CONFIG_LOGINS (CONFIG_LOGIN_TOKEN + 1)
 
 /* The last part of a path: "mode" of "socket.mode". */

@@ -16,7 +16,7 @@
 /* In the order of enum config_login, as the words of the row `auth`. */
 static const char *const login_words[CONFIG_LOGINS] = {"none", "approle", "cert", "jwt", "token"};
 
-const char *config_login_word(enum config_login login)
+const char *config_login_name(enum config_login login)
 {
     return login_words[login];
 }

@@ -23,8 +23,8 @@ CALLS = {
 }
 # Rooms whose code is in a program: docs/design.md.
 ROOMS = {
-    "etcdseal": ["base", "crypto", "json", "http", "config", "kms", "seal", "keystore", "provider",
-                 "cli"],
+    "etcdseal": ["base", "crypto", "json", "http", "config", "kms", "vault", "seal", "keystore",
+                 "provider", "cli"],
     "etcdseald": ["base", "crypto", "json", "config", "rpc", "kms", "seal", "keystore", "provider",
                   "plugin"],
 }

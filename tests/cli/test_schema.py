@@ -180,7 +180,7 @@ BAD = [
            "epoch: 256", "epoch: -1", "mode: both", "state: s", "poll: 0", "poll: 61m",
            "stability: 61m", "activation_delay: 25h", "offline_grace: 31d", "on_refused: go",
            "kek_max_age: 46d", "kek_max_age: 59m", "kek_max_uses: 0", "kek_max_uses: 4294967296"),
-    *vault(key="a/b"), *vault(key=".a"), *vault(key='""'), *vault(key="k" * 129), *vault(key="ü"),
+    *vault(key="a/b"), *vault(key=".a"), *vault(key="-a"), *vault("mount: a/-b"), *vault(key='""'), *vault(key="k" * 129), *vault(key="ü"),
     *addressed("", "a:8200", "HTTPS://a", "ftp://a", "https://u@a", "https://a/", "https://a/v1",
                "https://a?b", "https://a#b", "https://", "https://:1", "https://-a", "https://a-.b",
                "https://a..b", "https://a.", "https://ä", "https://127.1", "https://0x7f.1", "https://9",

@@ -409,7 +409,7 @@ static void test_address_limits(void **state)
 
 #define LETTERS                                                                                    \
     "expected names of the letters a-z A-Z 0-9 . _ - with '/' between them, none beginning with "  \
-    "'.', no '/' at either end, at most 128 bytes"
+    "'.' or '-', no '/' at either end, at most 128 bytes"
 
 static const struct bad bad_values[] = {
     {WITH("allow_plain_http: \"yes\""), "F:1:95: vault.allow_plain_http: expected true or false"},
@@ -428,7 +428,9 @@ static const struct bad bad_values[] = {
     {WITH("mount: \"a\\\"b\""), "F:1:84: vault.mount: " LETTERS},
     {WITH("mount: 5"), "F:1:84: vault.mount: expected a path such as a/b, found a number; put it"},
     {WITH_KEY("a/b"), "F:1:74: vault.key: expected 1 to 128 of the letters a-z A-Z 0-9 . _ -, the "
-                      "first not '.'"},
+                      "first neither '.' nor '-'"},
+    {WITH_KEY("-a"), "F:1:74: vault.key: expected 1 to 128 of the letters"},
+    {WITH("mount: a/-b"), "F:1:84: vault.mount: " LETTERS},
     {WITH_KEY(".a"), "F:1:74: vault.key: expected 1 to 128 of the letters"},
     {WITH_KEY("\"\""), "F:1:74: vault.key: expected 1 to 128 of the letters"},
     {WITH_KEY("\"a;b\""), "F:1:74: vault.key: expected 1 to 128 of the letters"},
