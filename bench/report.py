@@ -12,16 +12,20 @@ from servers import BARE, CALLED, ETCDSEALD, GO, LINKED, QUIET, TITLES
 from stats import number, ratio_with_spread, with_spread
 
 PAGE = places.ROOT / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- written by tools/bench: begin -->", "<!-- written by tools/bench: end -->"
 IN_FLIGHT = (1, 8, 64, 256)
 CALLS = ("Status", "Encrypt", "Decrypt")
+
+
+def first_line(*argv):
+    """Of what a program prints."""
+    done = subprocess.run(argv, check=True, text=True, stdout=subprocess.PIPE)
+    return done.stdout.split("\n")[0]
 
 
 def machine_facts(command, plan):
     """What the numbers depend on. Read before the run, which loads the machine itself."""
     models = re.findall(r"^model name\s*:\s*(.*)$", open("/proc/cpuinfo").read(), re.M)
-    version = subprocess.run([places.our_program("etcdseald"), "--version"], check=True, text=True,
-                             stdout=subprocess.PIPE).stdout.split("\n")[0]
+    version = first_line(places.our_program("etcdseald"), "--version")
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     return [
         ("command", f"`{command}`"),
@@ -120,7 +124,7 @@ def _ratios(results):
          "etcdseald to the Go plugin"], rows)
 
 
-def _judged(title, wanted, found, is_met):
+def judged(title, wanted, found, is_met):
     return [title, wanted, found, "met" if is_met else "**missed**"]
 
 
@@ -129,7 +133,7 @@ def _beside_go(results, title, figures, is_more_better=False):
     ratios = [results.ratio(ETCDSEALD, GO, figure) for figure in figures]
     worst = min(ratios) if is_more_better else max(ratios)
     wanted = "above 1" if is_more_better else "below 1"
-    return _judged(f"{title}, to the Go plugin", wanted, f"{worst:.2f}",
+    return judged(f"{title}, to the Go plugin", wanted, f"{worst:.2f}",
                    worst > 1 if is_more_better else worst < 1)
 
 
@@ -141,17 +145,17 @@ def _expectations(results):
     failed = sum(results.values(ETCDSEALD, "burst_failed"))
     behind = results.difference(ETCDSEALD, LINKED, "start_ms")
     rows = [
-        _judged("CPU of a call, to the bare server", "at most 1.15", f"{worst:.2f}", worst <= 1.15),
+        judged("CPU of a call, to the bare server", "at most 1.15", f"{worst:.2f}", worst <= 1.15),
         _beside_go(results, "latency", [f"{call}_1_{p}_us" for call in CALLS
                                         for p in ("p50", "p99")]),
         _beside_go(results, "calls a second",
                    [f"Decrypt_{n}_calls_per_second" for n in IN_FLIGHT], is_more_better=True),
         _beside_go(results, "CPU of a call", cpu),
         _beside_go(results, "memory after the burst", ["after_mib"]),
-        _judged("resident memory after the burst", "under 28 MiB", f"{number(after)} MiB",
+        judged("resident memory after the burst", "under 28 MiB", f"{number(after)} MiB",
                 after < 28),
-        _judged("failed or late calls of the burst", "0", failed, failed == 0),
-        _judged("exec to the first Status, behind the bare server with the same libraries",
+        judged("failed or late calls of the burst", "0", failed, failed == 0),
+        judged("exec to the first Status, behind the bare server with the same libraries",
                 "at most 5 ms", f"{behind:.1f} ms", behind <= 5),
     ]
     return "### What was expected\n\nOf several figures the one that does worst counts.\n\n" + table(
@@ -165,10 +169,16 @@ def write(results, facts, burst, seal_titles):
     return "\n\n".join(parts)
 
 
-def put_into_page(text):
+def marks(command):
+    """Between these two lines stand a command's tables."""
+    return f"<!-- written by {command}: begin -->", f"<!-- written by {command}: end -->"
+
+
+def put_into_page(text, command):
     page = PAGE.read_text()
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = marks(command)
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
         raise AssertionError(f"{PAGE} has lost the two lines between which the tables stand")
-    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+    PAGE.write_text(f"{before}{first}\n\n{text}\n\n{last}{after}")

@@ -153,18 +153,18 @@ def measure_round(now, made, seal_starts):
     unseal(now, seal_starts)
 
 
-def parse(argv):
+def parse_options(argv, quick, full):
     parser = argparse.ArgumentParser(prog="tools/bench")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int)
     options = parser.parse_args(argv)
-    plan = QUICK if options.quick else FULL
+    plan = quick if options.quick else full
     plan.rounds = options.rounds or plan.rounds
     return options, plan
 
 
 def main(argv):
-    options, plan = parse(argv)
+    options, plan = parse_options(argv, QUICK, FULL)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     servers.check_same_libraries()
     facts = report.machine_facts(" ".join(["tools/bench", *argv]), plan)
@@ -180,7 +180,7 @@ def main(argv):
     text = report.write(results, facts, plan.burst, [seal.title for seal in seal_starts])
     print(text)
     if not options.quick:
-        report.put_into_page(text)
+        report.put_into_page(text, "tools/bench")
     failed = results.total("failed")
     print(f"{failed} failed calls", file=sys.stderr)
     return 0 if failed == 0 else 1

@@ -28,18 +28,19 @@ class Server:
     socket: str
     argv: list
     env: dict = field(default_factory=dict)
+    daemon: Daemon = None  # of etcdseald
 
 
-def _etcdseald(workspace, name, log):
+def make_etcdseald(workspace, name, log):
     daemon = Daemon(workspace, name, config={"log": log})
-    return Server(name, daemon.socket, daemon.argv())
+    return Server(name, daemon.socket, daemon.argv(), daemon=daemon)
 
 
 def make_all(workspace):
     """By name. Every server has a folder and a socket of its own."""
     plugin = places.real_part("bench-go-plugin")
-    servers = [_etcdseald(workspace, ETCDSEALD, {}),
-               _etcdseald(workspace, QUIET, {"requests": False})]
+    servers = [make_etcdseald(workspace, ETCDSEALD, {}),
+               make_etcdseald(workspace, QUIET, {"requests": False})]
     for name, program in ((GO, plugin), (BARE, places.our_program("bare-server")),
                           (LINKED, places.our_program("bare-server-linked"))):
         socket = workspace.folder(name) / "kms.sock"

@@ -49,6 +49,20 @@ def test_quick_run():
     print(out)
 
 
+@pytest.mark.alone
+def test_quick_run_with_vault():
+    page = PAGE.read_text()
+    code, out, err = run_bench("--vault", "--quick")
+    assert code == 0, out + err
+    assert len(rows_of(out, "Vault: one call at a time")) == 9
+    for title in ("Vault: load, memory, start", "Vault: OpenBao stops for 5 s"):
+        rows = rows_of(out, title)
+        assert len(rows) == 3 and all(all(row) for row in rows), rows
+    assert len(rows_of(out, "Vault: what was expected")) == 5
+    assert PAGE.read_text() == page
+    print(out)
+
+
 @pytest.mark.parametrize("words", [["--nonsense"], ["--rounds"], ["--rounds", "0"],
                                    ["--rounds", "101"], ["--rounds", "two"]])
 def test_wrong_words(words):
@@ -93,13 +107,15 @@ def test_the_page_keeps_its_words(report, workspace, monkeypatch):
     """What the program writes replaces what it wrote before, and nothing else."""
     page = workspace.write("page.md", PAGE.read_text())
     monkeypatch.setattr(report, "PAGE", page)
-    before, after = PAGE.read_text().split(report.BEGIN)[0], PAGE.read_text().split(report.END)[1]
-    for text in ("first", "second"):
-        report.put_into_page(text)
-        assert page.read_text() == f"{before}{report.BEGIN}\n\n{text}\n\n{report.END}{after}"
+    for command in ("tools/bench", "tools/bench --vault"):
+        begin, end = report.marks(command)
+        before, after = page.read_text().split(begin)[0], page.read_text().split(end)[1]
+        for text in ("first", "second"):
+            report.put_into_page(text, command)
+            assert page.read_text() == f"{before}{begin}\n\n{text}\n\n{end}{after}"
     page.write_text("no such lines")
     with pytest.raises(AssertionError, match="lost the two lines"):
-        report.put_into_page("third")
+        report.put_into_page("third", "tools/bench")
 
 
 def test_ratios_are_of_one_round(report):
