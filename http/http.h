@@ -57,7 +57,8 @@ struct http_setup {
 
 struct http_client;
 
-/* Copies the setup; connects to nobody and reads no file. INPUT, NOMEM. */
+/* Copies the setup; connects to nobody and reads no file; loads libcurl for the first client (UNSUP
+ * when it cannot be had). INPUT, NOMEM. */
 enum kerr http_client_new(const struct http_setup *s, struct http_client **ret,
                           struct kerrinfo *e) MUST_CHECK;
 void http_client_free(struct http_client *c); /* no call may run; NULL is fine */

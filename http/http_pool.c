@@ -5,16 +5,6 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "base/wiped.h"
-
-static pthread_once_t start_once = PTHREAD_ONCE_INIT;
-static bool is_started;
-
-static void start(void)
-{
-    is_started = curl_global_init_mem(CURL_GLOBAL_DEFAULT, wiped_malloc, wiped_free, wiped_realloc,
-                                      wiped_strdup, wiped_calloc) == CURLE_OK;
-}
 
 static enum kerr copy(const char *from, char **ret, struct kerrinfo *e)
 {
@@ -43,8 +33,11 @@ enum kerr http_client_new(const struct http_setup *s, struct http_client **ret, 
     if (k != KERR_OK) {
         return k;
     }
-    (void)pthread_once(&start_once, start);
-    AUTO_HTTP_CLIENT c = is_started ? calloc(1, sizeof *c) : NULL;
+    k = http_load(e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    AUTO_HTTP_CLIENT c = calloc(1, sizeof *c);
     if (c == NULL) {
         return kerr_set(e, KERR_NOMEM, "no memory for HTTP");
     }

@@ -39,6 +39,9 @@ struct http_client {
 
 enum { HTTP_CA, HTTP_CERT, HTTP_KEY };
 
+/* Loads libcurl, once; before any of its functions is called. UNSUP when it cannot be had. */
+enum kerr http_load(struct kerrinfo *e) MUST_CHECK;
+
 /* A handle with no option set, for the caller alone until it is given back. NOMEM. */
 enum kerr http_take(struct http_client *c, struct http_handle **ret, struct kerrinfo *e) MUST_CHECK;
 void http_give_back(struct http_client *c, struct http_handle *h);
