@@ -26,6 +26,12 @@ static void note_outcome(struct status_reload *r, enum kerr code, const char *me
     (void)snprintf(r->message, sizeof r->message, "%s", message);
 }
 
+/* What counts the provider's states, for people. */
+static const char *counted(const struct provider_info *info)
+{
+    return strcmp(info->name, "vault") == 0 ? "key version" : "generation";
+}
+
 /* The line that `systemctl status` shows. */
 static void describe(struct daemon *d, char to[static NOTE_BYTES])
 {
@@ -36,13 +42,13 @@ static void describe(struct daemon *d, char to[static NOTE_BYTES])
         (void)snprintf(to, NOTE_BYTES, "sealed, %s: %s",
                        info.is_sealed_final ? "a person must act" : "trying again", last.message);
     } else if (!last.is_ok) {
-        (void)snprintf(to, NOTE_BYTES, "reload failed, generation %llu keeps serving: %s",
+        (void)snprintf(to, NOTE_BYTES, "reload failed, %s %llu keeps serving: %s", counted(&info),
                        (unsigned long long)info.generation, last.message);
     } else if (*info.warning != 0) {
-        (void)snprintf(to, NOTE_BYTES, "unsealed, generation %llu, but %s",
+        (void)snprintf(to, NOTE_BYTES, "unsealed, %s %llu, but %s", counted(&info),
                        (unsigned long long)info.generation, info.warning);
     } else {
-        (void)snprintf(to, NOTE_BYTES, "unsealed, generation %llu, primary key %s%s%s",
+        (void)snprintf(to, NOTE_BYTES, "unsealed, %s %llu, primary key %s%s%s", counted(&info),
                        (unsigned long long)info.generation, info.current_key_id,
                        *d->restart_needed == 0 ? "" : "; restart needed for ", d->restart_needed);
     }

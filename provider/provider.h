@@ -117,7 +117,7 @@ struct provider_info {
     const char *name;     /* "local": static */
     bool is_serving;      /* a snapshot that passed its self-test is in place */
     bool is_sealed_final; /* not serving, and only a person can change that */
-    char store_id[64];    /* "" while unknown */
+    char store_id[80];    /* of a key service: the cluster id; "" while unknown */
     uint64_t generation;  /* of the snapshot; 0 while none */
     uint64_t loaded_at_s; /* wall time of the snapshot */
     char current_key_id[64];

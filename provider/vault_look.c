@@ -112,7 +112,7 @@ static enum kerr switch_to(struct vaulted *v, struct vault_try *t,
 static enum kerr note_uses(struct vaulted *v, struct kerrinfo *e)
 {
     uint64_t uses = atomic_load(&v->uses);
-    if (uses < USES_STEP) {
+    if (uses < USES_STEP && v->state.uses + uses < v->config->kek_max_uses) {
         return KERR_OK;
     }
     struct vault_state state = v->state;
