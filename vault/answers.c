@@ -29,6 +29,19 @@ static enum kerr read_object(struct bytes body, struct json_doc **ret, struct ke
     return KERR_OK;
 }
 
+/* "1 error occurred:\n\t* permission denied\n\n" on one line. */
+static void squeeze(struct buf *b)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < b->len; i++) {
+        bool is_blank = b->ptr[i] <= ' ';
+        if (!is_blank || (len > 0 && b->ptr[len - 1] != ' ')) {
+            b->ptr[len++] = is_blank ? ' ' : b->ptr[i];
+        }
+    }
+    b->len = len > 0 && b->ptr[len - 1] == ' ' ? len - 1 : len;
+}
+
 bool answer_errors(struct bytes body, char *to, size_t size)
 {
     AUTO_JSON d = NULL;
@@ -40,7 +53,7 @@ bool answer_errors(struct bytes body, char *to, size_t size)
     if (json_kind(errors) != JSON_IS_ARRAY) {
         return false;
     }
-    AUTO_BUF all;
+    AUTO_BUF all = {0};
     buf_init(&all, size); /* what is longer is cut */
     for (size_t i = 0; i < json_count(errors); i++) {
         const char *text = NULL;
@@ -50,6 +63,7 @@ bool answer_errors(struct bytes body, char *to, size_t size)
             break;
         }
     }
+    squeeze(&all);
     text_escape(buf_view(&all), to, size);
     return true;
 }
@@ -263,7 +277,7 @@ enum kerr answer_key(struct bytes body, struct vault_key *ret, enum vault_cause 
 enum kerr answer_encrypt(struct bytes body, uint32_t version, struct buf *ret, struct kerrinfo *e)
 {
     AUTO_JSON d = NULL;
-    AUTO_BUF raw;
+    AUTO_BUF raw = {0};
     char prefix[32];
     const char *text = NULL;
     uint32_t said = 0;

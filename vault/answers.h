@@ -10,8 +10,8 @@
 
 #include "vault/vault.h"
 
-/* The texts of {"errors": […]} joined with "; ", escaped, cut to fit `size` bytes. False when the
- * body is not such an object: then it was not Vault that answered. */
+/* The texts of {"errors": […]} joined with "; ", on one line, escaped, cut to fit `size` bytes.
+ * False when the body is not such an object: then it was not Vault that answered. */
 bool answer_errors(struct bytes body, char *to, size_t size);
 
 #define ANSWER_TTL_MAX_S ((uint64_t)315360000) /* ten years; longer lives are taken for it */

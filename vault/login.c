@@ -32,7 +32,7 @@ static enum kerr find(const char *spec, char **ret_path, bool *ret_credential, s
                         "LoadCredentialEncrypted=%s to its unit",
                         name, name, name);
     }
-    AUTO_BUF path;
+    AUTO_BUF path = {0};
     buf_init(&path, strlen(folder) + strlen(name) + 2);
     enum kerr k = buf_printf(&path, e, "%s/%s", folder, name);
     return k == KERR_OK ? text_dup(buf_view(&path), ret_path, e) : k;
@@ -142,7 +142,7 @@ static enum kerr fill_jwt(struct vault *v, struct vault_try *t, struct json_writ
 static enum kerr log_in_with(struct vault *v, struct vault_try *t, fill_fn *fill,
                              struct token_grant *ret, struct kerrinfo *e)
 {
-    AUTO_BODY body;
+    AUTO_BODY body = {0};
     AUTO_ANSWER answer = {.status = 0};
     struct kerrinfo why = {0};
     struct answer_auth auth = {.token = NULL};

@@ -105,8 +105,10 @@ static uint64_t random_below(uint64_t n)
 
 static void pause_after(struct token_pause *p, enum vault_cause cause, const char *text)
 {
+    bool is_refusal = cause == VAULT_LOGIN || cause == VAULT_WRAPPING_USED || cause == VAULT_POLICY;
+    unsigned max = is_refusal ? TOKEN_PAUSE_MAX_MS : TOKEN_PAUSE_AWAY_MS;
     unsigned ms = p->ms == 0 ? TOKEN_PAUSE_MIN_MS : 2 * p->ms;
-    p->ms = ms < TOKEN_PAUSE_MAX_MS ? ms : TOKEN_PAUSE_MAX_MS;
+    p->ms = ms < max ? ms : max;
     p->until_ms = clock_mono_ms() + p->ms;
     p->cause = cause;
     (void)snprintf(p->text, sizeof p->text, "%s", text);

@@ -4,8 +4,10 @@
  * vault.
  *
  * One login or renewal runs at a time; calls that need its result wait for it. After a failed login
- * there is a pause that grows from TOKEN_PAUSE_MIN_MS to TOKEN_PAUSE_MAX_MS, in which calls that
- * need a token fail at once, with the login's cause. It ends early when a credential file changes.
+ * there is a pause that grows from TOKEN_PAUSE_MIN_MS to TOKEN_PAUSE_MAX_MS when the server refuses
+ * (each login costs it something), to TOKEN_PAUSE_AWAY_MS when it is away, so that its return is
+ * noticed. Calls that need a token fail at once meanwhile, with the login's cause. A pause ends
+ * early when a credential file changes.
  */
 #ifndef ETCDSEAL_VAULT_TOKEN_H
 #define ETCDSEAL_VAULT_TOKEN_H
@@ -14,8 +16,9 @@
 
 #include "vault/vault.h"
 
-#define TOKEN_PAUSE_MIN_MS 1000
-#define TOKEN_PAUSE_MAX_MS 60000
+#define TOKEN_PAUSE_MIN_MS  1000
+#define TOKEN_PAUSE_MAX_MS  60000
+#define TOKEN_PAUSE_AWAY_MS 5000
 
 /* Files of config->auth, found: absolute paths, NULL where the kind has none. */
 enum token_file {

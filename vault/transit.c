@@ -127,7 +127,7 @@ static enum kerr post(struct vault *v, struct vault_try *t, const struct transit
                       struct http_answer *ret, struct kerrinfo *e)
 {
     char path[PATH_MAX_BYTES];
-    AUTO_BODY body;
+    AUTO_BODY body = {0};
     enum kerr k =
         wire_body(&body, BASE64_CHARS(VAULT_CIPHERTEXT_MAX) + BASE64_CHARS(VAULT_AAD_MAX) + 200, e);
     if (k != KERR_OK) {
@@ -211,7 +211,7 @@ enum kerr vault_decrypt(struct vault *v, struct vault_try *t, uint32_t version, 
 enum kerr vault_capabilities(struct vault *v, struct vault_try *t, const char *const *paths,
                              size_t count, unsigned *ret, struct kerrinfo *e)
 {
-    AUTO_BODY body;
+    AUTO_BODY body = {0};
     AUTO_ANSWER answer = {.status = 0};
     struct kerrinfo why = {0};
     if (count == 0 || count > VAULT_PATHS_MAX) {

@@ -24,7 +24,7 @@ static enum kerr make_address(const struct config_vault *c, const struct token_f
         .key_file = files->path[TOKEN_KEY],
         .allow_plain_secret = true, /* config has refused http where it must not be */
     };
-    AUTO_BUF base;
+    AUTO_BUF base = {0};
     size_t len = strlen(address);
     while (!is_unix && len > 0 && address[len - 1] == '/') {
         len--;
@@ -39,7 +39,7 @@ static enum kerr make_address(const struct config_vault *c, const struct token_f
 static enum kerr make_login_path(struct vault *v, struct kerrinfo *e)
 {
     AUTO_TEXT mount = NULL;
-    AUTO_BUF path;
+    AUTO_BUF path = {0};
     enum kerr k = wire_encode(v->config->auth.mount, true, &mount, e);
     if (k != KERR_OK) {
         return k;

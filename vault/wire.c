@@ -108,7 +108,7 @@ enum kerr wire_encode(const char *text, bool with_slashes, char **ret, struct ke
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                 "0123456789-_~.";
-    AUTO_BUF to;
+    AUTO_BUF to = {0};
     const char *result = NULL;
     enum kerr k = KERR_OK;
     buf_init(&to, strlen(text) * 3 + 1);
@@ -129,18 +129,16 @@ struct attempt {
     struct kerrinfo why;
 };
 
-static void give_up(const struct vault *v, struct attempt *a, enum vault_cause cause,
-                    enum then then, const char *text)
+static void give_up(struct attempt *a, enum vault_cause cause, enum then then, const char *text)
 {
     a->cause = cause;
     a->then = then;
     kerr_clear(&a->why);
-    (void)kerr_set(&a->why, vault_cause_code(cause), "%.200s: %s%s%s",
-                   v->config->addresses[a->address], vault_cause_sentence(cause),
-                   *text == 0 ? "" : ": ", text);
+    (void)kerr_set(&a->why, vault_cause_code(cause), "%s", text);
 }
 
-static void judge_failure(const struct vault *v, const struct wire_request *r, struct attempt *a,
+/* The text of room http names the URL or the socket. */
+static void judge_failure(const struct wire_request *r, struct attempt *a,
                           enum http_failure failure)
 {
     static const struct {
@@ -152,9 +150,10 @@ static void judge_failure(const struct vault *v, const struct wire_request *r, s
         [HTTP_ANSWER] = {VAULT_BAD_ANSWER, NEXT}, [HTTP_OURS] = {VAULT_OURS, STOP},
     };
     bool may_be_done = failure == HTTP_TIMEOUT || failure == HTTP_ANSWER;
+    enum vault_cause cause = causes[failure].cause;
     struct kerrinfo why = a->why;
-    give_up(v, a, causes[failure].cause, r->is_once && may_be_done ? STOP : causes[failure].then,
-            why.text);
+    kerr_prefix(&why, "%s", vault_cause_sentence(cause));
+    give_up(a, cause, r->is_once && may_be_done ? STOP : causes[failure].then, why.text);
 }
 
 static const struct status_row *row_of(unsigned status, const char *text)
@@ -176,7 +175,7 @@ static void judge_status(const struct vault *v, const struct wire_request *r, st
     static const struct status_row server_error = {500, "", VAULT_SERVER_ERROR, AGAIN};
     static const struct status_row other = {0, "", VAULT_BAD_ANSWER, NEXT};
     char said[WIRE_SERVER_TEXT_MAX + 1];
-    char text[WIRE_SERVER_TEXT_MAX + 32];
+    char text[KERRINFO_TEXT_MAX];
     unsigned status = answer->status;
     bool is_vault = answer_errors(buf_view(&answer->body), said, sizeof said);
     const struct status_row *row = row_of(status, said);
@@ -184,8 +183,10 @@ static void judge_status(const struct vault *v, const struct wire_request *r, st
     row = status >= 400 && status < 412 && !is_vault ? &other : row;
     bool is_refused =
         r->refused != VAULT_NONE && is_vault && (status == 400 || status == 403 || status == 404);
-    (void)snprintf(text, sizeof text, "HTTP %u%s%s", status, *said == 0 ? "" : ", ", said);
-    give_up(v, a, is_refused ? r->refused : row->cause, is_refused ? STOP : row->then, text);
+    enum vault_cause cause = is_refused ? r->refused : row->cause;
+    (void)snprintf(text, sizeof text, "%.200s: %s: HTTP %u%s%s", v->config->addresses[a->address],
+                   vault_cause_sentence(cause), status, *said == 0 ? "" : ", ", said);
+    give_up(a, cause, is_refused ? STOP : row->then, text);
 }
 
 static void count(struct vault *v, const struct attempt *a)
@@ -228,7 +229,7 @@ static bool ask(struct vault *v, const struct wire_request *r, struct attempt *a
     }
     kerr_clear(&a->why);
     if (asprintf(&url, "%s%s", v->addresses[a->address].base, r->path) < 0) {
-        give_up(v, a, VAULT_OURS, STOP, "");
+        give_up(a, VAULT_OURS, STOP, "no memory for a URL");
         return false;
     }
     unsigned half = timeout_ms / 2 + 1;
@@ -247,7 +248,7 @@ static bool ask(struct vault *v, const struct wire_request *r, struct attempt *a
     free(url);
     a->cause = VAULT_NONE;
     if (k != KERR_OK) {
-        judge_failure(v, r, a, failure);
+        judge_failure(r, a, failure);
     } else if (answer.status != 200 && answer.status != 204) {
         judge_status(v, r, a, &answer);
     }

@@ -24,7 +24,7 @@
 
 static enum kerr kept_path(const struct vault *v, char **ret, struct kerrinfo *e)
 {
-    AUTO_BUF path;
+    AUTO_BUF path = {0};
     buf_init(&path, strlen(v->config->state_path) + sizeof SUFFIX);
     enum kerr k = buf_printf(&path, e, "%s%s", v->config->state_path, SUFFIX);
     return k == KERR_OK ? text_dup(buf_view(&path), ret, e) : k;
