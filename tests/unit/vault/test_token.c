@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a token: made, renewed, replaced, shared, given back. */
-#include <stdatomic.h>
+/* The life of a token: made, renewed, replaced, given back. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,53 +277,6 @@ static void test_messages_hold_no_secret(void **state)
     assert_null(strstr(e.text, "the-secret-id"));
 }
 
-struct caller {
-    struct vault *v;
-    atomic_uint *done;
-    atomic_uint *failed;
-};
-
-static void *call_often(void *ctx)
-{
-    struct caller *c = ctx;
-    for (size_t i = 0; i < 40; i++) {
-        struct vault_try t = within(10000);
-        *c->failed += encrypt(c->v, &t, NULL) != KERR_OK;
-        (*c->done)++;
-    }
-    return NULL;
-}
-
-/* Many calls, a token that is revoked in their middle, somebody who tends: one login each. */
-static void test_one_login_for_many_threads(void **state)
-{
-    (void)state;
-    AUTO_VAULT v = client();
-    pthread_t threads[12];
-    atomic_uint done = 0;
-    atomic_uint failed = 0;
-    struct caller caller = {v, &done, &failed};
-    fake_rule(&one, (struct fake_rule){"transit/none", 200, "", 0, 0});
-    for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
-        assert_int_equal(pthread_create(&threads[i], NULL, call_often, &caller), 0);
-    }
-    for (unsigned i = 2; i <= 4; i++) {
-        while (done < (i - 1) * 100) {
-            sleep_ms(1);
-        }
-        (void)pthread_mutex_lock(&one.lock);
-        one.oldest = one.logins + 1;
-        (void)pthread_mutex_unlock(&one.lock);
-        (void)tend(v);
-        (void)info(v);
-    }
-    for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
-        assert_int_equal(pthread_join(threads[i], NULL), 0);
-    }
-    assert_int_equal(failed, 0);
-    assert_in_range(one.logins, 3, 4); /* the last revocation may come behind the last call */
-}
-
 static void *call_soon(void *ctx)
 {
     struct vault_try t = within(200);
@@ -467,7 +419,6 @@ int main(void)
         TEST(test_policy_costs_few_logins),
         TEST(test_pause_after_refused_logins),
         TEST(test_messages_hold_no_secret),
-        TEST(test_one_login_for_many_threads),
         TEST(test_waiting_for_a_login_is_bounded),
         TEST(test_jwt_is_read_at_each_login),
         TEST(test_token_file),
