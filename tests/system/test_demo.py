@@ -25,26 +25,35 @@ def run_demo(*words, path=None):
 
 
 @pytest.mark.alone
-def test_demo():
-    code, out, err, seconds = run_demo()
+@pytest.mark.parametrize("words", [(), ("--vault",)], ids=["local", "vault"])
+def test_demo(words):
+    code, out, err, seconds = run_demo(*words)
     assert code == 0, out + err
     assert re.search(r"^(\d+) of \1 checks passed$", out, re.M), out
     assert "FAILED" not in out
     assert "k8s:enc:kms:v2:etcdseal:" in out
+    assert ("rotate the key in Transit" in out) == ("--vault" in words)
     assert seconds < 90, f"{seconds:.0f} s\n{out}"
     print(out)
 
 
-def test_demo_keeps_it_running():
-    code, out, err, _ = run_demo("--keep")
+@pytest.mark.parametrize("words, count, keys", [
+    ((), 3, r"^ +(\S*etcdseal key list .*)$"),
+    (("--vault",), 4, r"^  OpenBao +((?:.*\\\n)+.*)$")], ids=["local", "vault"])
+def test_demo_keeps_it_running(words, count, keys):
+    code, out, err, _ = run_demo("--keep", *words)
     stop = re.search(r"^Stop it with:\n(.*\n.*)$", out, re.M).group(1)
     pids = [int(word) for word in re.search(r"for pid in ([\d ]+);", stop).group(1).split()]
     folder = Path(re.search(r"^Everything runs on, in (\S+):", out, re.M).group(1))
     try:
         assert code == 0, out + err
-        assert len(pids) == 3 and all(map(is_alive, pids))
+        assert len(pids) == count and all(map(is_alive, pids))
         tool = re.search(r"^  etcdseal +(.* status .*)$", out, re.M).group(1)
         assert subprocess.run(tool.split(), capture_output=True).returncode == 0
+        shown = subprocess.run(["sh", "-c", re.search(keys, out, re.M).group(1)],
+                               capture_output=True, text=True)
+        assert shown.returncode == 0 and ("primary" in shown.stdout or "latest_version" in
+                                          shown.stdout), shown
         curl = re.search(r"^  the API +(curl .*)\\\n +(\S+)$", out, re.M)
         answer = subprocess.run(["sh", "-c", f"{curl.group(1)} {curl.group(2)}"],
                                 capture_output=True, text=True)

@@ -8,6 +8,7 @@ import time
 
 from parts import apiserver, places
 from parts.scenario import Scenario, program_version
+from parts.vaulted import VaultScenario
 from parts.workspace import Workspace
 
 
@@ -58,7 +59,7 @@ Everything runs on, in {scenario.workspace.root}:
                     --certificate-authority={api.ca_file} get secrets
   etcd      etcdctl --endpoints={scenario.etcd.url} get --prefix /registry/secrets/
   etcdseal  {tool} status --socket {daemon.status_socket}
-            {tool} key list --keystore {daemon.keystore}
+{scenario.how_to_see_keys()}
   logs      {scenario.workspace.logs}
 Stop it with:
   for pid in {pids}; do kill $pid; tail --pid=$pid -f /dev/null; done
@@ -67,16 +68,19 @@ Stop it with:
 
 def main():
     parser = argparse.ArgumentParser(prog="tools/demo")
+    parser.add_argument("--vault", action="store_true")
     parser.add_argument("--keep", action="store_true")
-    keep = parser.parse_args().keep
+    words = parser.parse_args()
+    keep = words.keep
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     began = time.monotonic()
-    print(f"{program_version(places.our_program('etcdseald'), '--version')}, "
-          f"{program_version(places.real_part('etcd'), '--version')}, "
-          f"{program_version(places.real_part('kube-apiserver-1.36'), '--version')}")
+    programs = [places.our_program("etcdseald"), places.real_part("etcd"),
+                places.real_part("kube-apiserver-1.36")]
+    programs += [places.real_part("openbao")] if words.vault else []
+    print(", ".join(program_version(program, "--version") for program in programs))
     workspace = Workspace(outlive=keep)
-    scenario = Scenario(workspace)
+    scenario = (VaultScenario if words.vault else Scenario)(workspace)
     rows, is_kept, all_passed = [], False, False
     try:
         rows = run_steps(scenario)

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 
-from . import stored
+from . import places, stored
 from .apiserver import ApiServer
 from .daemon import Daemon, key_id_hash
 from .etcd import Etcd
@@ -58,6 +58,10 @@ class Scenario:
 
     def _current(self):
         return self.second_key or self.first_key
+
+    def how_to_see_keys(self):
+        """A line for people, when everything goes on running."""
+        return f"            {places.our_program('etcdseal')} key list --keystore {self.daemon.keystore}"
 
     # --- steps ------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 
 import time
 
+from . import places
 from .daemon import Daemon
 from .openbao import OpenBao
 from .process import wait_until
@@ -101,6 +102,12 @@ class VaultScenario(Scenario):
         words = {"make a keystore": "start OpenBao with a Transit key",
                  "stage and promote a new key": "rotate the key in Transit"}
         return [(words.get(what, what), do) for what, do in super().steps()]
+
+    def how_to_see_keys(self):
+        token = self.workspace.write("openbao/root-token", self.bao.root_token)
+        return (f"  OpenBao   BAO_ADDR={self.bao.url} BAO_CACERT={self.bao.ca_file} \\\n"
+                f"            BAO_TOKEN=$(cat {token}) \\\n"
+                f"            {places.real_part('openbao')} read {MOUNT}/keys/{KEY}")
 
     def make_keystore(self):
         began = time.monotonic()
