@@ -78,15 +78,9 @@ static void choose_above_mark(const struct vault_choice_input *in, struct vault_
     ret->cause = is_changed ? VAULT_KEY_CHANGED : VAULT_NONE;
 }
 
-void vault_choose(const struct vault_choice_input *in, struct vault_choice *ret)
+/* The mark does not bind: there is none, or the epoch is a new one. */
+static void choose_anew(const struct vault_choice_input *in, struct vault_choice *ret)
 {
-    *ret = (struct vault_choice){.cause = VAULT_NONE};
-    bool has_mark = in->mark.number > 0;
-    ret->is_epoch_back = has_mark && in->config->epoch < in->mark.epoch;
-    if (has_mark && in->config->epoch <= in->mark.epoch) {
-        choose_above_mark(in, ret);
-        return;
-    }
     const struct vault_version *v = newest_due(in, 0, ret);
     v = v == NULL ? oldest(in->key) : v;
     if (v == NULL) {
@@ -94,7 +88,19 @@ void vault_choose(const struct vault_choice_input *in, struct vault_choice *ret)
         return;
     }
     ret->use = with_epoch(v, in->config->epoch);
-    if (v->number == ret->pending) { /* used before its time, for there is no other */
+}
+
+void vault_choose(const struct vault_choice_input *in, struct vault_choice *ret)
+{
+    *ret = (struct vault_choice){.cause = VAULT_NONE};
+    bool has_mark = in->mark.number > 0;
+    ret->is_epoch_back = has_mark && in->config->epoch < in->mark.epoch;
+    if (has_mark && in->config->epoch <= in->mark.epoch) {
+        choose_above_mark(in, ret);
+    } else {
+        choose_anew(in, ret);
+    }
+    if (ret->use.number >= ret->pending) { /* used before its time, for there is no other */
         ret->pending = 0;
         ret->pending_at_s = 0;
     }
