@@ -15,7 +15,7 @@
 #define REVOKE_MS      1000
 #define LOOK_LATER_MS  3600000 /* nothing is due: look again after an hour */
 #define LOOK_FILES_MS  30000   /* a token or certificate file is looked at so often */
-#define RETRY_RENEW_MS 5000    /* after a renewal that nobody answered */
+#define RETRY_RENEW_MS 5000    /* at most, after a renewal that nobody answered */
 
 static void lock(struct vault *v)
 {
@@ -250,6 +250,14 @@ void token_judge(struct vault *v, const struct vault_try *t, const char *text)
     unlock(v);
 }
 
+/* So that it is tried some times more before the token ends. */
+static uint64_t retry_at(const struct token_life *l)
+{
+    uint64_t now = clock_mono_ms();
+    uint64_t part = l->ends_ms > now ? (l->ends_ms - now) / 3 : 0;
+    return now + (part < RETRY_RENEW_MS ? part : RETRY_RENEW_MS);
+}
+
 /* Under the lock, which is given up meanwhile; the caller has set is_busy. */
 static enum kerr renew(struct vault *v, struct vault_try *t, struct kerrinfo *e)
 {
@@ -288,7 +296,7 @@ static enum kerr renew(struct vault *v, struct vault_try *t, struct kerrinfo *e)
         return KERR_OK;
     }
     take_failure(l, t, why.text);
-    l->due_ms = clock_mono_ms() + RETRY_RENEW_MS;
+    l->due_ms = retry_at(l);
     return kerr_set(e, k, "%s", why.text);
 }
 

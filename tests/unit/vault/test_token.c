@@ -171,19 +171,16 @@ static void test_renewing_refused(void **state)
     assert_encrypts(v);
 }
 
-/* Nobody there when it is due: the token goes on as long as it lives. */
+/* Nobody there when it is due: the token goes on as long as it lives, and the alarm is in info. */
 static void test_renewing_not_answered(void **state)
 {
     (void)state;
     one.ttl_s = 1;
     AUTO_VAULT v = client();
-    struct vault_try t = within(1000);
-    uint64_t due = tend(v);
-    sleep_ms(due + 5);
+    sleep_ms(tend(v) + 5);
     fake_rule(&one,
               (struct fake_rule){"auth/token/renew-self", 503, ERRORS("Vault is sealed"), 0, 0});
-    assert_refused(&e, KERR_DOWN, "sealed", vault_tend(v, &t, &due, &e));
-    assert_int_equal(t.cause, VAULT_SEALED);
+    assert_in_range(tend(v), 1, 140); /* again before the token ends */
     assert_int_equal(info(v).login_cause, VAULT_SEALED);
     assert_encrypts(v);
     assert_int_equal(one.logins, 1);
