@@ -49,7 +49,8 @@ enum kerr vaulted_not_serving(const struct vaulted *v, struct kerrinfo *e)
     if (v->link.cause == VAULT_NONE) {
         return kerr_set(e, KERR_UNSEALING, "%s", kerr_sentence(KERR_UNSEALING));
     }
-    return kerr_set(e, call_code(KERR_DOWN, v->link.cause), "the key service: %s",
+    bool is_refused = vault_cause_class(v->link.cause) == VAULT_CLASS_REFUSED;
+    return kerr_set(e, is_refused ? KERR_DENIED : KERR_DOWN, "the key service: %s",
                     vault_cause_sentence(v->link.cause));
 }
 

@@ -6,7 +6,8 @@
 #include "provider/envelope.h"
 #include "provider/vault_private.h"
 
-/* Whether a version, as something stored names it, is one of ours, and what it is called. */
+/* Whether a version, as something stored names it, is one of ours, and what it is called: "" for one
+ * that the server shows no more, because it lies below min_decryption_version. */
 enum known { KNOWN, NOT_KNOWN_YET, NEVER_KNOWN, TOO_OLD, NOT_SERVING };
 
 static enum known find_version(struct vaulted *v, uint8_t epoch, uint32_t number,
@@ -24,12 +25,14 @@ static enum known find_version(struct vaulted *v, uint8_t epoch, uint32_t number
         found = NOT_SERVING;
     } else if (number > v->key.latest) {
         found = NOT_KNOWN_YET;
-    } else if (epoch > epoch_max || version == NULL) {
+    } else if (epoch > epoch_max) {
         found = NEVER_KNOWN;
     } else if (number < v->key.min_decryption) {
         found = TOO_OLD;
+    } else if (version == NULL) {
+        found = NEVER_KNOWN;
     }
-    if (found == KNOWN || found == TOO_OLD) {
+    if ((found == KNOWN || found == TOO_OLD) && version != NULL) {
         const struct vault_wire_version wire = {
             .epoch = epoch, .number = number, .created_at_s = version->created_at_s};
         vault_wire_key_id(v->config, &wire, key_id);
@@ -81,7 +84,8 @@ static enum kerr check_version(struct vaulted *v, const struct provider_turn *tu
     if (found == NOT_SERVING) {
         return kerr_set(e, why.code, "%s", why.text);
     }
-    if ((found != KNOWN && found != TOO_OLD) || !bytes_equal_text(key_id, named)) {
+    bool is_other = named[0] != 0 && !bytes_equal_text(key_id, named);
+    if ((found != KNOWN && found != TOO_OLD) || is_other) {
         vault_keks_count_refused(v->keks);
         return kerr_set(e, KERR_KEYID, "no version of the key has this id");
     }
