@@ -21,7 +21,7 @@ LOGS = places.ROOT / "build" / "system-logs"  # of tests that failed
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.failed:
-        item.has_failed = True
+        item.has_failed = item.getparent(pytest.Module).has_failed = True
 
 
 def _keep_logs(workspace, test_name):
@@ -33,20 +33,30 @@ def _keep_logs(workspace, test_name):
         print(f"--- {log} (last lines)", *lines[-25:], sep="\n")
 
 
+def _workspace_of(node):
+    made = Workspace()
+    yield made
+    has_failed = getattr(node, "has_failed", False)
+    made.end()
+    leaks, complaints = made.leaks(), made.complaints()
+    if has_failed or leaks or complaints:
+        _keep_logs(made, node.name)
+    made.close()
+    assert not leaks, f"a secret shows in {leaks}"
+    assert not complaints, f"a sanitizer complains in {complaints}"
+
+
 @pytest.fixture
 def workspace(request):
     """Ends what was started in it. No log may show a remembered secret, no sanitizer may have
     complained."""
-    made = Workspace()
-    yield made
-    has_failed = getattr(request.node, "has_failed", False)
-    made.end()
-    leaks, complaints = made.leaks(), made.complaints()
-    if has_failed or leaks or complaints:
-        _keep_logs(made, request.node.name)
-    made.close()
-    assert not leaks, f"a secret shows in {leaks}"
-    assert not complaints, f"a sanitizer complains in {complaints}"
+    yield from _workspace_of(request.node)
+
+
+@pytest.fixture(scope="module")
+def module_workspace(request):
+    """The same for what the tests of one file share."""
+    yield from _workspace_of(request.node)
 
 
 @pytest.fixture

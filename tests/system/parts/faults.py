@@ -44,9 +44,8 @@ class FaultProxy(Api):
 
     One fault at a time, until the next one or heal(). `path`: only requests whose path contains it.
 
-    `server`: may be changed; counts from the next connection. `certificate`: PEM of what the client
-    is shown and of its key, for one that is wrong. `connections`: how many were accepted. `requests`:
-    "METHOD /path" of each that came in, in order.
+    `server`: may be changed; counts from the next connection. `certificate`: as for present().
+    `connections`: how many were accepted. `requests`: "METHOD /path" of each that came in, in order.
     """
 
     def __init__(self, workspace, server, certificate=None):
@@ -56,11 +55,9 @@ class FaultProxy(Api):
         self.url = f"https://127.0.0.1:{self.port}"
         self.connections = 0
         self.requests = []
-        pem, key = certificate or server.ca.issue("fault-proxy")
-        workspace.secret(key)
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(workspace.write(f"fault-proxy-{self.port}.pem", pem + key))
+        self._workspace = workspace
         self._open = set()
+        self.present(certificate)
         self._listener = None
         self._fault = _Fault()
         self.heal()
@@ -92,6 +89,17 @@ class FaultProxy(Api):
     def delay(self, seconds, path=""):
         """The request waits before it reaches the server."""
         self._set(path=path, seconds=seconds)
+
+    def present(self, certificate=None):
+        """PEM of a certificate and of its key, for clients to see from now on; open connections end.
+        None: one that is good."""
+        pem, key = certificate or self.server.ca.issue("fault-proxy")
+        self._workspace.secret(key)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._workspace.write(f"fault-proxy-{self.port}.pem", pem + key))
+        self._context = context
+        for connection in list(self._open):
+            _shut(connection)
 
     def drop(self, path=""):
         """The server does what it is asked; the connection ends without a byte of the answer."""
