@@ -22,7 +22,10 @@ static const struct opt_noun nouns[] = {
     "                         file=PATH from a file (which then is a key file)\n"                  \
     "  file:PATH              a key file; made with 32 random bytes if there is none\n"            \
     "  credential:NAME        a systemd credential (root only); file=PATH behind a\n"              \
-    "                         comma when it is not in /etc/credstore.encrypted"
+    "                         comma when it is not in /etc/credstore.encrypted\n"                  \
+    "  vault:                 a Transit key of Vault or OpenBao, by the section\n"                 \
+    "                         vault of the configuration; vault:/PATH names another\n"             \
+    "                         file with such a section"
 
 #define GATE_HELP                                                                                  \
     "The running daemon is asked first, and a key with which it decrypted in the last 7 days is "  \

@@ -5,5 +5,6 @@ const struct seal_ops *const seal_kinds[] = {
     &seal_passphrase,
     &seal_file,
     &seal_credential,
+    &seal_vault,
 };
 const size_t seal_kinds_count = ARRAY_LEN(seal_kinds);

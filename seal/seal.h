@@ -4,16 +4,17 @@
  * wrap and unwrap them and nothing of what they open.
  *
  * How a seal is reached is a SPEC, one word: "passphrase:", "file:/etc/etcdseal/boot.key",
- * "credential:boot". Specs stay on the node (keystore.unseal, configuration, command line). What
- * goes into the keystore is the kind, public parameters (salts, costs: never a path, module or
- * address) and an opaque blob.
+ * "credential:boot", "vault:". Specs stay on the node (keystore.unseal, configuration, command
+ * line). What goes into the keystore is the kind, public parameters (salts, costs: never a path,
+ * module or address) and an opaque blob.
  *
  * seal.c is the only caller of the operation table (seal_ops.h). It bounds sizes, checks the
  * parameters before any work, and turns every failure to authenticate into INTEGRITY. When several
  * slots are tried, the failure that is told is the worst by this order, worst first: UNTRUSTED,
  * INTEGRITY, FORMAT, UNSUP, LIMIT, DENIED, INPUT, IO, DOWN, NOTFOUND, SEALED. See seal_is_worse.
  *
- * Threads: no state; any thread. A call may block (Argon2id: half a second and 256 MiB; a prompt).
+ * Threads: no state; any thread. A call may block (Argon2id: half a second and 256 MiB; a prompt;
+ * a Vault: five seconds).
  */
 #ifndef ETCDSEAL_SEAL_SEAL_H
 #define ETCDSEAL_SEAL_SEAL_H
@@ -36,9 +37,9 @@
 #define SEAL_PASSPHRASE_MAX 1024
 #define SEAL_SLOT_NAME_MAX  31
 
-/* Numbers are on disk: never re-used. Kept for later kinds: 4 tpm2, 5 pkcs11, 6 vault, 7 awskms,
+/* Numbers are on disk: never re-used. Kept for later kinds: 4 tpm2, 5 pkcs11, 7 awskms,
  * 8 gcpkms, 9 azurekv, 10 shares, 11 node. */
-enum seal_kind { SEAL_PASSPHRASE = 1, SEAL_FILE = 2, SEAL_CREDENTIAL = 3 };
+enum seal_kind { SEAL_PASSPHRASE = 1, SEAL_FILE = 2, SEAL_CREDENTIAL = 3, SEAL_VAULT = 6 };
 
 enum seal_caps {
     SEAL_CAN_OPEN_UNATTENDED = 1 << 0, /* the daemon can use it without a person */
@@ -80,7 +81,7 @@ struct seal_env {
     void *ask_ctx;      /* of both */
     const char *slot;   /* set by seal.c: the slot at work, for prompts */
     bool may_run_tools; /* systemd-creds, for the tool; the daemon reads its folder */
-    uid_t owner;        /* of key files that seal_wrap makes */
+    uid_t owner;        /* of key files that seal_wrap makes, and may read */
     gid_t group;
     struct passphrase_cost cost; /* for new passphrase seals */
 };
@@ -101,7 +102,8 @@ enum kerr seal_wrap(const struct seal_spec *spec, const struct seal_env *env, st
                     const struct secret *secret, struct seal_record *ret,
                     struct kerrinfo *e) MUST_CHECK;
 /* INTEGRITY: wrong passphrase or key, or altered parameters or blob. INPUT: SPEC and record are of
- * different kinds. SEALED: a person must act. NOTFOUND, DENIED, LIMIT (key file). */
+ * different kinds. SEALED: a person must act. NOTFOUND, DENIED, LIMIT (key file, configuration).
+ * DOWN: a server does not answer; DENIED: it refuses, or is not to be believed. */
 enum kerr seal_unwrap(const struct seal_spec *spec, const struct seal_env *env,
                       struct bytes binding, const struct seal_record *record, struct secret **ret,
                       struct kerrinfo *e) MUST_CHECK;

@@ -10,11 +10,13 @@
 #define CONTENT_SALT           16
 #define BINDING_MAX            1024
 
-static enum kerr make_aad(struct bytes binding, const struct seal_record *record, uint8_t *to,
-                          size_t size, struct bytes *ret, struct kerrinfo *e)
+static const char key_label[] = "etcdseal/v1/seal";
+
+enum kerr seal_aad(const char *label, struct bytes binding, const struct seal_record *record,
+                   uint8_t *to, size_t size, struct bytes *ret, struct kerrinfo *e)
 {
     struct writer w = writer_on(to, size);
-    write_raw(&w, bytes_of_text("etcdseal/v1/seal"));
+    write_raw(&w, bytes_of_text(label));
     write_lv16(&w, binding);
     write_u8(&w, record->kind);
     write_lv16(&w, bytes_of(record->params, record->params_len));
@@ -30,7 +32,7 @@ enum kerr seal_key_wrap(const struct secret *key, struct bytes binding, const st
 {
     uint8_t raw[BINDING_MAX];
     struct bytes aad;
-    enum kerr k = make_aad(binding, record, raw, sizeof raw, &aad, e);
+    enum kerr k = seal_aad(key_label, binding, record, raw, sizeof raw, &aad, e);
     if (k != KERR_OK) {
         return k;
     }
@@ -51,7 +53,7 @@ enum kerr seal_key_unwrap(const struct secret *key, struct bytes binding,
     }
     uint8_t raw[BINDING_MAX];
     struct bytes aad;
-    enum kerr k = make_aad(binding, record, raw, sizeof raw, &aad, e);
+    enum kerr k = seal_aad(key_label, binding, record, raw, sizeof raw, &aad, e);
     if (k != KERR_OK) {
         return k;
     }

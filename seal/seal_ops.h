@@ -45,10 +45,15 @@ extern const size_t seal_kinds_count;
 extern const struct seal_ops seal_passphrase;
 extern const struct seal_ops seal_file;
 extern const struct seal_ops seal_credential;
+extern const struct seal_ops seal_vault;
+
+/* What a record is bound to: label ‖ lv16 binding ‖ u8 kind ‖ lv16 params, in `to`. record->kind
+ * and params must be set. BUG when it does not fit. */
+enum kerr seal_aad(const char *label, struct bytes binding, const struct seal_record *record,
+                   uint8_t *to, size_t size, struct bytes *ret, struct kerrinfo *e) MUST_CHECK;
 
 /* For kinds that come down to a 32-byte key: blob = nonce (24) ‖ XAES-256-GCM of the secret, AAD =
- * "etcdseal/v1/seal" ‖ lv16 binding ‖ u8 kind ‖ lv16 params. record->kind and params must be set.
- */
+ * seal_aad with the label "etcdseal/v1/seal". record->kind and params must be set. */
 enum kerr seal_key_wrap(const struct secret *key, struct bytes binding, const struct secret *secret,
                         struct seal_record *record, struct kerrinfo *e) MUST_CHECK;
 enum kerr seal_key_unwrap(const struct secret *key, struct bytes binding,

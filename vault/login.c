@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -69,7 +68,7 @@ enum kerr login_read(struct vault *v, struct vault_try *t, enum token_file which
      * has rules of his own. */
     bool is_key = !v->files.is_credential[which] &&
                   (which == TOKEN_SECRET_ID || v->config->auth.kind == CONFIG_LOGIN_TOKEN);
-    enum kerr k = is_key ? file_read_key(path, geteuid(), FILE_MAX_BYTES, &text, &why)
+    enum kerr k = is_key ? file_read_key(path, v->owner, FILE_MAX_BYTES, &text, &why)
                          : file_read_secret(NULL, path, FILE_MAX_BYTES, FILE_READ_ANY, &text, &why);
     if (k == KERR_NOMEM) {
         return wire_fail(t, VAULT_OURS, e, "%s", why.text);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -73,6 +74,7 @@ enum kerr vault_open(const struct config_vault *config, struct vault **ret, stru
         return kerr_set(e, KERR_NOMEM, "no memory for a client of Vault");
     }
     v->config = config;
+    v->owner = geteuid();
     (void)pthread_mutex_init(&v->lock, NULL);
     (void)pthread_condattr_init(&attr);
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -85,6 +87,11 @@ enum kerr vault_open(const struct config_vault *config, struct vault **ret, stru
     *ret = v;
     v = NULL;
     return KERR_OK;
+}
+
+void vault_trust_owner(struct vault *v, uid_t owner)
+{
+    v->owner = owner;
 }
 
 void vault_close(struct vault *v)

@@ -21,6 +21,8 @@
 #ifndef ETCDSEAL_VAULT_VAULT_H
 #define ETCDSEAL_VAULT_VAULT_H
 
+#include <sys/types.h>
+
 #include "base/bytes.h"
 #include "base/secret.h"
 #include "config/config.h"
@@ -58,6 +60,9 @@ struct vault;
  * CONFIG, NOMEM. */
 enum kerr vault_open(const struct config_vault *config, struct vault **ret,
                      struct kerrinfo *e) MUST_CHECK;
+/* Who, besides root and the effective user, may own the files that open something (secret id,
+ * token): the user of the daemon, for whom the tool works. Before any call. */
+void vault_trust_owner(struct vault *v, uid_t owner);
 /* Gives the token that a login of ours made back to the server (at most a second, best effort),
  * wipes. NULL is fine. */
 void vault_close(struct vault *v);

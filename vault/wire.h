@@ -37,6 +37,7 @@ struct vault {
     char *key;        /* for URLs */
     char *login_path; /* for URLs; NULL without one */
     struct token_files files;
+    uid_t owner; /* of files that open something, besides root and the effective user */
     struct wrapped wrapped;
 
     pthread_mutex_t lock; /* of what follows */

@@ -25,8 +25,8 @@ CALLS = {
 ROOMS = {
     "etcdseal": ["base", "crypto", "json", "http", "config", "kms", "vault", "seal", "keystore",
                  "provider", "cli"],
-    "etcdseald": ["base", "crypto", "json", "config", "rpc", "kms", "seal", "keystore", "provider",
-                  "plugin"],
+    "etcdseald": ["base", "crypto", "json", "http", "config", "rpc", "kms", "vault", "seal", "keystore",
+                  "provider", "plugin"],
 }
 # Read by a room of the program, in a function that it does not call: log_start is the daemon's.
 UNUSED = {"etcdseal": {"JOURNAL_STREAM"}, "etcdseald": set()}

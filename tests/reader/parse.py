@@ -12,7 +12,7 @@ FILE_MIN, FILE_MAX = 292, 1 << 20
 HEADER_SIZE = 148
 TAIL_SIZE = 32 + 16 + 64 + 32
 ROLES = {1: "node", 2: "operator", 3: "recovery"}
-SEAL_KINDS = {1: "passphrase", 2: "file", 3: "credential"}
+SEAL_KINDS = {1: "passphrase", 2: "file", 3: "credential", 6: "vault"}
 KNOWN_ALGORITHMS = [1, 1, 1, 1]  # boxing, table, MAC, signature
 
 

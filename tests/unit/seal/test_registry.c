@@ -52,6 +52,7 @@ static void numbers_on_disk_never_change(void **state)
     assert_string_equal(seal_kind_name(1), "passphrase");
     assert_string_equal(seal_kind_name(2), "file");
     assert_string_equal(seal_kind_name(3), "credential");
+    assert_string_equal(seal_kind_name(6), "vault");
     assert_null(seal_kind_name(0));
     assert_null(seal_kind_name(255));
 }
