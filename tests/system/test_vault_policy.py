@@ -196,8 +196,9 @@ FORBIDDEN = [
 def test_nothing_else_is_allowed(bao, granted):
     allowed = [call for call in FORBIDDEN if may(bao, granted[0], *call)]
     assert allowed == []
-    # All of them are calls that the server knows.
-    assert [call for call in FORBIDDEN if not may(bao, bao.root_token, *call)] == []
+    for call in FORBIDDEN:  # all are calls that the server knows
+        status, answer = bao.call(*call)
+        assert status not in (403, 405) and "unsupported path" not in str(answer), (call, answer)
 
 
 def test_a_mistyped_key_is_no_new_key(bao, granted):
