@@ -45,6 +45,7 @@ static const struct status_row rows[] = {
     {429, "", VAULT_RATE_LIMIT, STOP},
     {472, "", VAULT_STANDBY, NEXT},
     {473, "", VAULT_STANDBY, NEXT},
+    {500, "client's certificate", VAULT_LOGIN, STOP}, /* an expired one, at a cert login */
     {501, "", VAULT_UNINITIALISED, NEXT},
     {503, "sealed", VAULT_SEALED, NEXT},
 };
