@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -343,12 +344,10 @@ static void test_wrapped_secret_id(void **state)
     buf_done(&kept);
 }
 
-/* What was unwrapped but could not be kept is not lost: it is the only copy. */
-static void test_wrapped_secret_id_not_kept(void **state)
+static void test_wrapped_secret_id_without_a_place(void **state)
 {
     (void)state;
     char *keks = test_path(folder, "later/keks");
-    char *later = test_path(folder, "later");
     config.auth.secret_id_wrapped = true;
     config.state_path = keks;
     AUTO_VAULT v = client();
@@ -357,7 +356,29 @@ static void test_wrapped_secret_id_not_kept(void **state)
     assert_int_equal(t.cause, VAULT_CREDENTIAL_FILE);
     assert_int_equal(one.requests, 0); /* not unwrapped before it is known where to keep it */
     free(keks);
-    free(later);
+}
+
+/* What was unwrapped but could not be kept is not lost: it is the only copy. */
+static void test_wrapped_secret_id_not_kept(void **state)
+{
+    (void)state;
+    char *in_the_way = test_path(folder, ".keks.secret-id.tmp");
+    config.auth.secret_id_wrapped = true;
+    assert_int_equal(mkdir(in_the_way, 0700), 0);
+    AUTO_VAULT v = client();
+    struct vault_try t = within(1000);
+    assert_refused(&e, KERR_INPUT, "secret id is kept", call(v, ENCRYPT, &t, &e));
+    assert_int_equal(t.cause, VAULT_CREDENTIAL_FILE);
+    assert_int_equal(one.requests, 1);
+    assert_int_equal(one.logins, 0);
+    /* The wrapping token is spent now; the next attempt does without it. */
+    fake_rule(&one, (struct fake_rule){"sys/wrapping/unwrap", 400, ERRORS("not valid"), 0, 0});
+    assert_int_equal(rmdir(in_the_way), 0);
+    free(in_the_way);
+    (void)usleep(1050000); /* the pause after a failed login */
+    t = within(1000);
+    assert_ok(&e, call(v, ENCRYPT, &t, &e));
+    assert_int_equal(one.logins, 1);
 }
 
 static void test_fail_over(void **state)
@@ -487,6 +508,7 @@ int main(void)
         TEST(test_files_of_ours),
         TEST(test_of_our_own),
         TEST(test_wrapped_secret_id),
+        TEST(test_wrapped_secret_id_without_a_place),
         TEST(test_wrapped_secret_id_not_kept),
         TEST(test_fail_over),
         TEST(test_the_most_telling_cause),
