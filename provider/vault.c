@@ -141,7 +141,8 @@ static void put_keys(const struct vaulted *v, struct provider_info *ret)
                     : version->number > v->current.version.number ? "staged"
                     : version->number < v->key.min_decryption     ? "disabled"
                                                                   : "retired";
-        to->promoted_at_s = version->number == v->current.version.number ? v->loaded_at_s : 0;
+        to->promoted_at_s =
+            version->number == v->current.version.number ? version->created_at_s : 0;
     }
 }
 
@@ -194,7 +195,9 @@ static void vault_info_op(void *ctx, struct provider_info *ret)
         ret->generation = v->current.version.number;
         ret->loaded_at_s = v->loaded_at_s;
         ret->primary_created_at_s = version == NULL ? 0 : version->created_at_s;
-        ret->primary_promoted_at_s = v->loaded_at_s;
+        /* Not when this process began with it: what is as old as the version must look so after a
+         * restart too. Between the two lies the activation delay. */
+        ret->primary_promoted_at_s = ret->primary_created_at_s;
         (void)snprintf(ret->current_key_id, sizeof ret->current_key_id, "%s", v->current.key_id);
         (void)snprintf(ret->opened_by, sizeof ret->opened_by, "vault (%s)", v->mode->name);
         put_keys(v, ret);
