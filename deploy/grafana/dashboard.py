@@ -20,6 +20,13 @@ API_KEYS = (f"({_TOLD} == on ({_SERVER}) group_left () max by ({_SERVER}) ({_TOL
 
 GREEN, RED = {"color": "green", "value": None}, "red"
 
+# How it stands with a key service as a number.
+LINK = (f'0 * etcdseal_key_service_state{{{OURS},state="serving"}}'
+        f' or etcdseal_key_service_state{{{OURS},state="grace"}}'
+        f' or 2 * etcdseal_key_service_state{{{OURS},state=~"starting|stopped"}}')
+LOGIN = (f'0 * etcdseal_key_service_login{{{OURS},cause="none"}}'
+         f' or etcdseal_key_service_login{{{OURS},cause!="none"}}')
+
 
 def _steps(red_from):
     return [GREEN, {"color": RED, "value": red_from}]
@@ -92,7 +99,7 @@ ROWS = [
         stat("Restart needed", "The configuration has changes that only a restart takes up.",
              f"etcdseal_restart_needed{{{OURS}}}", steps=_steps(1),
              mappings=_words(_0="no", _1="yes")),
-        stat("Keystore", "Warning: keys are served, but etcdseal status has something to tell.",
+        stat("Keys", "Warning: they are served, but etcdseal status has something to tell.",
              f"etcdseal_keystore_warning{{{OURS}}}", steps=_steps(1),
              mappings=_words(_0="ok", _1="WARNING")),
         stat("Version", "Of etcdseald.", f"etcdseal_build_info{{{OURS}}}",
@@ -124,6 +131,43 @@ ROWS = [
               (_quantile(0.99, DURATION, "method"), "{{method}} p99"), unit="s"),
         graph("Time for a call, in the API server", "The same calls, seen by the caller.",
               (_quantile(0.99, KMS_LATENCY, "method_name"), "{{method_name}} p99"), unit="s"),
+    ]),
+    ("Key service", [
+        stat("Key service", "Of the provider vault. Grace: what is in memory serves on.", LINK,
+             steps=[GREEN, {"color": "orange", "value": 1}, {"color": RED, "value": 2}],
+             mappings=_words(_0="serving", _1="GRACE", _2="NO KEYS"),
+             legend="{{instance}} {{cause}}"),
+        stat("Grace left", "Until the keys are wiped; only while an outage lasts.",
+             f"etcdseal_key_service_grace_end_timestamp_seconds{{{OURS}}} - time()", unit="s",
+             steps=[{"color": RED, "value": None}, {"color": "orange", "value": 4 * 3600}]),
+        stat("Login", "Whether the last login or renewal of the token worked.", LOGIN,
+             steps=_steps(1), mappings=_words(_0="ok", _1="FAILING"),
+             legend="{{instance}} {{cause}}"),
+        stat("Key version", "That wraps. Equal on all nodes but for seconds after a rotation.",
+             f"etcdseal_key_service_key_version{{{OURS}}}"),
+        stat("Version not yet used", "0 but for the activation delay after a rotation.",
+             f"etcdseal_key_service_pending_version{{{OURS}}}"),
+        stat("Life of the token", "Until it ends, if nothing renews it.",
+             f"etcdseal_key_service_token_expiry_timestamp_seconds{{{OURS}}} - time()", unit="s"),
+        graph("Requests to the key service", "All, and those without a usable answer.",
+              (f"rate(etcdseal_key_service_requests_total{{{OURS}}}{RATE})", "{{instance}} sent"),
+              (f"rate(etcdseal_key_service_failures_total{{{OURS}}}{RATE})", "{{instance}} failed"),
+              unit="reqps"),
+        graph("Logins and renewals", "Of the token.",
+              (f"rate(etcdseal_key_service_logins_total{{{OURS}}}{RATE})", "{{instance}} logins"),
+              (f"rate(etcdseal_key_service_renewals_total{{{OURS}}}{RATE})",
+               "{{instance}} renewals"), unit="ops"),
+        graph("KEKs in memory", "Unwrapped local keys, of this node and of others.",
+              (f"etcdseal_key_service_keks{{{OURS}}}", "{{instance}}")),
+        graph("Annotations refused without asking",
+              "Wrapped keys that cannot be ours. A rise: stored values were altered, or a flood.",
+              (f"rate(etcdseal_key_service_annotations_refused_total{{{OURS}}}{RATE})",
+               "{{instance}}"), unit="ops"),
+        graph("Uses of the KEK that wraps", "It is replaced after vault.kek_max_uses.",
+              (f"etcdseal_key_service_kek_uses{{{OURS}}}", "{{instance}}")),
+        graph("Age of the KEK that wraps", "It is replaced after vault.kek_max_age.",
+              (f"time() - etcdseal_key_service_kek_created_timestamp_seconds{{{OURS}}}",
+               "{{instance}}"), unit="s"),
     ]),
     ("Keystore", [
         graph("Generation", "Of the keystore that is served, and of its last backup.",

@@ -18,6 +18,7 @@ from parts.etcd import Etcd
 from parts.kms import Kms, check_refused
 from parts.process import wait_until
 from parts.prometheus import Prometheus, QueryFailed
+from parts.vaulted import VaultedDaemon, make_server
 
 sys.path.insert(0, str(places.ROOT / "tools" / "lib"))
 import markdown  # noqa: E402
@@ -31,14 +32,21 @@ DASHBOARD = json.loads((GRAFANA / "etcdseal.json").read_text())
 EMPTY_WHEN_WELL = {"Calls that fail A", "Connections B"}
 
 
-def panels():
-    return [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+def panels(row=None):
+    """All, or those of a row."""
+    found, title = [], ""
+    for panel in DASHBOARD["panels"]:
+        if panel["type"] == "row":
+            title = panel["title"]
+        elif row in (None, title):
+            found.append(panel)
+    return found
 
 
-def panel_queries():
+def panel_queries(row=None):
     """{title and letter: query} with what Grafana would put in for its variables."""
     found = {}
-    for panel in panels():
+    for panel in panels(row):
         for target in panel["targets"]:
             query = target["expr"].replace("$__rate_interval", "10s")
             query = query.replace("$instance", ".*").replace("$provider", "etcdseal.*")
@@ -59,10 +67,10 @@ def page_blocks(language):
 # --- the stack --------------------------------------------------------------------------------------
 
 
-def scraped_daemon(workspace):
+def scraped_daemon(workspace, make=Daemon):
     """With metrics on a loopback port."""
     port = workspace.free_port()
-    daemon = Daemon(workspace, config={"metrics": {"listen": f"127.0.0.1:{port}"}})
+    daemon = make(workspace, config={"metrics": {"listen": f"127.0.0.1:{port}"}})
     daemon.config["keystore"]["poll"] = "1s"
     daemon.config_path = daemon.write_config()
     return daemon.start()
@@ -139,7 +147,7 @@ def test_every_query_runs_and_finds_what_is_there(stack):
     stack.work()
     prometheus = stack.prometheus
     empty = {title for title, query in panel_queries().items() if not prometheus.query(query)}
-    assert empty == EMPTY_WHEN_WELL
+    assert empty == EMPTY_WHEN_WELL | set(panel_queries("Key service"))
     (variable,) = [v for v in DASHBOARD["templating"]["list"] if v["type"] == "query"]
     name, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["definition"]).groups()
     assert prometheus.label_values(label, name) == ["node-1"]
@@ -252,6 +260,48 @@ def test_a_disabled_key_that_is_asked_for_fires_at_once(workspace):
     assert "is disabled" in told["summary"] and key_id_hash(first) in told["description"]
 
 
+def test_a_key_service_that_goes_away_fires(workspace):
+    """One alert for one outage, while what is in memory serves and when nothing does."""
+    bao = make_server(workspace)
+    daemon = scraped_daemon(workspace, lambda *a, **more: VaultedDaemon(*a, bao, **more))
+    prometheus = watch(workspace, daemon, grace="2s")
+    queries = panel_queries("Key service")
+    wait_until("all panels but one show something",
+               lambda: {title for title, query in queries.items() if not prometheus.query(query)} ==
+               {"Grace left A"}, 30, 0.2)
+    assert prometheus.alerts() == {}
+    assert prometheus.value(queries["Key service A"]) == prometheus.value(queries["Login A"]) == 0
+    bao.kill()
+    prometheus.wait_alert("EtcdsealKeyServiceAway", "firing")
+    assert prometheus.alerts() == {"EtcdsealKeyServiceAway": {"firing"}}
+    assert prometheus.value(queries["Key service A"]) == 1
+    assert 86000 < prometheus.value(queries["Grace left A"]) < 86400
+    bao.start()
+    bao.unseal()
+    prometheus.wait_alert("EtcdsealKeyServiceAway", None)
+    bao.kill()
+    daemon.stop()
+    daemon.start(wait="socket")
+    prometheus.wait_alert("EtcdsealKeyServiceStopped", "firing")
+    prometheus.wait_alert("EtcdsealdDown", None)
+    prometheus.wait_alert("EtcdsealKeyServiceAway", None)
+    assert prometheus.alerts() == {"EtcdsealKeyServiceStopped": {"firing"}}
+    assert prometheus.value(queries["Key service A"]) == 2
+
+
+def test_a_login_that_fails_fires(workspace):
+    """The secret id is revoked: a short token ends, and the alert has named the reason before."""
+    bao = make_server(workspace)
+    daemon = scraped_daemon(workspace, lambda *a, **more: VaultedDaemon(
+        *a, bao, knobs={"token_ttl": "12s", "token_max_ttl": "12s"}, **more))
+    prometheus = watch(workspace, daemon, grace="0s")
+    bao.revoke_secret_id(daemon.role, daemon.secret_id)
+    prometheus.wait_alert("EtcdsealKeyServiceLoginFailing", "firing")
+    assert prometheus.annotations("EtcdsealKeyServiceLoginFailing")[0]["summary"].endswith(": login")
+    daemon.write_secret_id(bao.secret_id(daemon.role))
+    prometheus.wait_alert("EtcdsealKeyServiceLoginFailing", None)
+
+
 def test_a_wrong_query_is_noticed(workspace):
     prometheus = watch(workspace, scraped_daemon(workspace))
     with pytest.raises(QueryFailed):
@@ -271,14 +321,31 @@ def families(text):
     return {name: (kind, labels[name]) for name, kind in kinds.items()}
 
 
+def families_of_the_page():
+    """Those that are always there, and those of a key service."""
+    section = PAGE.read_text().split("\n## Metrics\n")[1].split("\n## ")[0]
+    found = []
+    for part in section.split("\n### "):
+        rows = re.findall(r"^\| `(\S+)` \| (\w+) \|([^|]*)\|", part, re.M)
+        found.append({name: (kind, set(labels.replace(",", " ").split()))
+                      for name, kind, labels in rows})
+        assert len(found[-1]) == len(rows), "a row stands there twice"
+    return found
+
+
 def test_the_page_has_every_metric(daemon):
     """With its type and its labels, and none that is not there."""
-    section = PAGE.read_text().split("\n## Metrics\n")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| `(\S+)` \| (\w+) \|([^|]*)\|", section, re.M)
-    told = {name: (kind, set(labels.replace(",", " ").split())) for name, kind, labels in rows}
-    assert len(told) == len(rows), "a row stands there twice"
+    always, _ = families_of_the_page()
     daemon.tool.run("keystore", "backup", daemon.folder / "copy").ok()
-    assert told == families(daemon.metrics_text())
+    assert always == families(daemon.metrics_text())
+
+
+def test_the_page_has_every_metric_of_a_key_service(workspace):
+    daemon = VaultedDaemon(workspace, make_server(workspace)).start()
+    with Kms(daemon.socket) as kms:
+        kms.unwrap(kms.encrypt())
+    always, more = families_of_the_page()
+    assert always | more == families(daemon.metrics_text())
 
 
 def test_rules_and_dashboard_name_metrics_that_exist():
