@@ -2,6 +2,7 @@
 """The units under a real systemd: sandbox, socket activation, credentials, restarts; and the way to
 get there that README.md shows."""
 
+import json
 import os
 import sys
 
@@ -10,9 +11,11 @@ import pytest
 
 from parts import places
 from parts.booted import Booted, install
-from parts.daemon import UnixHTTP
+from parts.bridge import Doorway
+from parts.daemon import UnixHTTP, to_yaml
 from parts.kms import Kms
 from parts.process import wait_until
+from parts.vaulted import CLUSTER, KEY, MOUNT, make_server
 
 sys.path.insert(0, str(places.ROOT / "tools" / "lib"))
 import markdown  # noqa: E402
@@ -165,6 +168,69 @@ def test_boot_does_not_wait_for_a_person(system):
     http.request("GET", "/readyz")
     assert http.getresponse().status == 503
     http.close()
+
+
+# --- provider vault ---------------------------------------------------------------------------------
+
+VAULT_ADDRESS, VAULT_NAME, VAULT_PORT = "10.99.0.1", "vault.test", 8200
+
+
+def drop_in(system, name, *lines):
+    path = system.path(f"/run/systemd/system/etcdseald.service.d/{name}.conf")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(["[Service]", *lines, ""]))
+    system.run("systemctl", "daemon-reload")
+
+
+def configure_vault(workspace, system, bao):
+    """As docs/vault.md says: the secret id by a credential of systemd, the role id in a file."""
+    role_id, secret_id = bao.approle("node", "etcdseal", token_ttl="1h")
+    folder = system.path("/etc/etcdseal")
+    (folder / "role-id").write_text(role_id + "\n")
+    (folder / "vault-ca.pem").write_bytes(bao.ca.pem)
+    (folder / "secret-id").write_text(secret_id + "\n")
+    (folder / "secret-id").chmod(0o600)  # root's: systemd hands it over
+    (folder / "etcdseald.yaml").write_text(to_yaml({"provider": "vault", "vault": {
+        "addresses": [f"https://{VAULT_NAME}:{VAULT_PORT}"], "ca_file": "/etc/etcdseal/vault-ca.pem",
+        "mount": MOUNT, "key": KEY, "cluster_id": CLUSTER, "poll": "1s", "stability": "0s",
+        "activation_delay": "5s", "auth": {"approle": {
+            "role_id_file": "/etc/etcdseal/role-id",
+            "secret_id_file": "credential:vault-secret-id"}}}}))
+    drop_in(system, "secret", "LoadCredential=vault-secret-id:/etc/etcdseal/secret-id")
+
+
+def key_service(system):
+    text = system.run("etcdseal", "status", "-o", "json", check=False)  # exit code 3 while sealed
+    return json.loads(text)["provider"]["key_service"]
+
+
+def test_provider_vault(workspace, system):
+    """Under the shipped unit: nobody waits for a server that the sandbox shuts off; let through as
+    docs/vault.md says it serves by name, and after a restart too."""
+    let_through, begin = [b.text for b in markdown.blocks(places.ROOT / "docs" / "vault.md")
+                          if b.reason == "tests/system/test_systemd.py"]
+    bao = make_server(workspace)
+    bao.write_certificate(*bao.ca.issue("openbao", hosts=("127.0.0.1", VAULT_NAME)))
+    bao.reload()
+    system.run("ip", "address", "add", f"{VAULT_ADDRESS}/32", "dev", "lo")
+    with open(system.path("/etc/hosts"), "a") as hosts:
+        hosts.write(f"{VAULT_ADDRESS} {VAULT_NAME}\n")
+    configure_vault(workspace, system, bao)
+    with Doorway(system.pid, (VAULT_ADDRESS, VAULT_PORT), bao.port):
+        system.run("systemctl", "start", *SOCKETS, SERVICE)
+        assert system.show(SERVICE, "ActiveState") == "active"
+        shown = key_service(system)
+        assert (shown["state"], shown["cause"]) in (("starting", "connect"), ("starting", "timeout"))
+        system.person(let_through)
+        assert "serving" in system.person(begin)
+        with client(system) as kms:
+            wrapped = kms.encrypt(b"x" * 32)
+            assert kms.unwrap(wrapped) == b"x" * 32
+            system.run("systemctl", "restart", SERVICE)
+            wait_until("it serves again", lambda: kms.unwrap(wrapped) == b"x" * 32, 20, every=0.1)
+    uid = int(system.run("id", "--user", "etcdseal"))
+    assert system.path("/var/lib/etcdseal/vault-keks").stat().st_uid == uid
+    assert "denied" not in system.journal().lower()
 
 
 def test_order(system):

@@ -121,7 +121,8 @@ def test_exposure(installed):
 
 @pytest.mark.parametrize("unit, lines", [
     ("etcdseald.service", ["Type=notify", "Before=", "kubelet.service", "k3s.service",
-                           "rke2-server.service", "LoadCredentialEncrypted=", "PrivateUsers=no"]),
+                           "rke2-server.service", "LoadCredentialEncrypted=", "PrivateUsers=no",
+                           "IPAddressDeny=any", "#IPAddressAllow="]),
     ("etcdseald.socket", ["ListenStream=/run/etcdseal/kms.sock", "SocketMode=0600"]),
     ("etcdseald-status.socket", ["ListenStream=/run/etcdseal/status.sock", "SocketMode=0600",
                                  "Service=etcdseald.service", "FileDescriptorName=status"]),
@@ -130,6 +131,13 @@ def test_what_the_units_must_say(unit, lines):
     text = (UNITS / unit).read_text()
     for line in lines:
         assert line in text
+
+
+def test_the_service_waits_for_no_network():
+    """Provider vault asks again by itself: kubelet must not wait until a server can be reached."""
+    lines = [line for line in (UNITS / "etcdseald.service").read_text().splitlines()
+             if not line.startswith("#")]
+    assert lines and not [line for line in lines if "network" in line or "nss-lookup" in line]
 
 
 def test_sysusers_and_tmpfiles(installed, tmp_path):
