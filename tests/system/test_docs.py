@@ -9,10 +9,12 @@ page: see tools/check-docs.
 """
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
+import yaml
 
 from parts import places
 
@@ -84,3 +86,85 @@ def test_commands(workspace, page):
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         timeout=120)
     assert done.returncode == 0, f"{page}:\n{done.stdout}"
+
+
+# --- docs/vault.md ----------------------------------------------------------------------------------
+
+VAULT_PAGE = places.ROOT / "docs" / "vault.md"
+CAUSE = re.compile(r'^VAULT_CAUSE\((\w+), "([^"]*)", (\w+), \w+,((?:\s*"[^"]*")+),((?:\s*"[^"]*")+)\)',
+                   re.M)
+# The status of a call, where it is not that of the class (call_code in provider/vault.c).
+CODES = {"timeout": "DEADLINE_EXCEEDED", "ours": "RESOURCE_EXHAUSTED",
+         "version-too-old": "FAILED_PRECONDITION", "ciphertext": "INVALID_ARGUMENT"}
+CLASS_CODES = {"unreachable": "UNAVAILABLE", "refused": "PERMISSION_DENIED"}
+
+
+def joined(literals):
+    return "".join(re.findall(r'"([^"]*)"', literals))
+
+
+def causes():
+    """{word: (class, sentence, cure)} of vault/cause.def; "none" is no cause."""
+    text = (places.ROOT / "vault" / "cause.def").read_text()
+    rows = {word: (kind.lower(), joined(sentence), joined(cure))
+            for _, word, kind, sentence, cure in CAUSE.findall(text)}
+    assert len(rows) == len(re.findall(r"^VAULT_CAUSE\(", text, re.M))
+    assert rows.pop("none")
+    return rows
+
+
+def table(first_column):
+    """Rows of the page's table whose first column is called so."""
+    text = VAULT_PAGE.read_text().split(f"\n| {first_column} |")[1].split("\n\n")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
+
+
+def test_vault_page_tells_of_every_cause():
+    """In the words that the daemon uses, with what calls get."""
+    told = {row[0].strip("`"): row[1:] for row in table("cause")}
+    want = {word: [kind, sentence, f"`{CODES.get(word) or CLASS_CODES[kind]}`", cure or "–"]
+            for word, (kind, sentence, cure) in causes().items()}
+    assert told == want
+
+
+def test_vault_page_tells_what_each_class_means():
+    """State, Status, log, metric and alert, in names that exist."""
+    rows = {row[0]: " ".join(row[1:]) for row in table("class")}
+    assert set(rows) == {kind for kind, _, _ in causes().values()}
+    log = (places.ROOT / "docs" / "log-events.md").read_text()
+    alerts = (places.ROOT / "deploy" / "prometheus" / "etcdseal-alerts.yaml").read_text()
+    for name in re.findall(r"`(keys-[a-z-]+)`", " ".join(rows.values())):
+        assert f"| `{name}` |" in log
+    named = re.findall(r"Etcdseal\w+", VAULT_PAGE.read_text())
+    assert len(named) > 8
+    for name in named:
+        assert f"- alert: {name}\n" in alerts, name
+
+
+def test_vault_page_states_are_those_of_the_link():
+    source = (places.ROOT / "provider" / "vault_link.c").read_text()
+    words = re.search(r"words\[\] = \{(.*?)\}", source, re.S)[1]
+    assert {row[0].split(",")[0].strip("`") for row in table("state")} == set(
+        re.findall(r'"(\w+)"', words))
+    modes = (places.ROOT / "provider" / "vault_modes.c").read_text()
+    for sentence in re.findall(r'CONFIG_VAULT_\w+\] = \{"\w+", "([^"]+)"', modes):
+        assert f"`{sentence}`" in VAULT_PAGE.read_text()
+
+
+def test_vault_page_configurations_are_valid(workspace):
+    """Each login and each step of a move, in the page's own whole configuration."""
+    blocks = [yaml.safe_load(b.text) for b in markdown.blocks(VAULT_PAGE) if b.language == "yaml"]
+    (whole,) = [block for block in blocks if "vault" in block]
+    logins = [block["auth"] for block in blocks if "auth" in block]
+    assert {next(iter(auth)) for auth in logins} == {"approle", "cert", "jwt", "token", "none"}
+    wanted = [whole]
+    for auth in logins:
+        address = {"addresses": ["unix:/run/bao-proxy/bao.sock"]} if "none" in auth else {}
+        wanted.append(whole | {"vault": whole["vault"] | address | {"auth": auth}})
+    wanted += [whole | block for block in blocks if "also_unwrap" in block]
+    assert len(wanted) == 10
+    for n, config in enumerate(wanted):
+        path = workspace.write(f"{n}.yaml", yaml.safe_dump(config), 0o644)
+        done = subprocess.run([places.our_program("etcdseal"), "config", "check", path],
+                              capture_output=True, text=True)
+        assert done.returncode == 0, f"{config}: {done.stderr}"
