@@ -6,8 +6,8 @@
 #include "provider/envelope.h"
 #include "provider/vault_private.h"
 
-/* Whether a version, as something stored names it, is one of ours, and what it is called: "" for one
- * that the server shows no more, because it lies below min_decryption_version. */
+/* Whether a version, as something stored names it, is one of ours, and what it is called: "" for
+ * one that the server shows no more, because it lies below min_decryption_version. */
 enum known { KNOWN, NOT_KNOWN_YET, NEVER_KNOWN, TOO_OLD, NOT_SERVING };
 
 static enum known find_version(struct vaulted *v, uint8_t epoch, uint32_t number,
