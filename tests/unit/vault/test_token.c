@@ -171,6 +171,22 @@ static void test_renewing_refused(void **state)
     assert_encrypts(v);
 }
 
+/* What OpenBao and Vault say to a renewal beyond the role's token_max_ttl. */
+static void test_renewing_past_the_longest_life(void **state)
+{
+    (void)state;
+    one.ttl_s = 1;
+    AUTO_VAULT v = client();
+    sleep_ms(tend(v) + 5);
+    fake_rule(&one, (struct fake_rule){
+                        "auth/token/renew-self", 500,
+                        ERRORS("1 error occurred:\\n\\t* past the max TTL, cannot renew"), 0, 0});
+    (void)tend(v);
+    assert_int_equal(one.logins, 2);
+    assert_int_equal(info(v).login_cause, VAULT_NONE);
+    assert_encrypts(v);
+}
+
 /* Nobody there when it is due: the token goes on as long as it lives, and the alarm is in info. */
 static void test_renewing_not_answered(void **state)
 {
@@ -410,6 +426,7 @@ int main(void)
         TEST(test_renewed),
         TEST(test_renewing_no_longer_helps),
         TEST(test_renewing_refused),
+        TEST(test_renewing_past_the_longest_life),
         TEST(test_renewing_not_answered),
         TEST(test_expired),
         TEST(test_revoked),
