@@ -145,10 +145,17 @@ class ApiServer:
     def secret_path(name="", namespace=NAMESPACE):
         return f"/api/v1/namespaces/{namespace}/secrets" + (f"/{name}" if name else "")
 
-    def create_secret(self, name, value):
-        body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
+    @staticmethod
+    def _secret(name, value):
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
                 "data": {"value": base64.b64encode(value.encode()).decode()}}
-        return self._json("POST", self.secret_path(), body)
+
+    def create_secret(self, name, value):
+        return self._json("POST", self.secret_path(), self._secret(name, value))
+
+    def put_secret(self, name, value):
+        """Replaces it, whatever it was."""
+        return self._json("PUT", self.secret_path(name), self._secret(name, value))
 
     def secret_value(self, name):
         return base64.b64decode(self.get(self.secret_path(name))["data"]["value"]).decode()
