@@ -39,6 +39,7 @@ class Api:
     roles go into paths as they are."""
 
     port = ca_file = root_token = None
+    namespace = None  # that all calls are made in; None: the root one
 
     def connection(self, timeout, client=None):
         """`client`: file with the certificate and the key to show."""
@@ -54,6 +55,8 @@ class Api:
         token = self.root_token if token is None else token
         if token:
             headers["X-Vault-Token"] = token
+        if self.namespace:
+            headers["X-Vault-Namespace"] = self.namespace
         connection = self.connection(timeout, client)
         try:
             connection.request(method, f"/v1/{path}", None if body is None else json.dumps(body),
