@@ -46,7 +46,7 @@ static const struct status_row rows[] = {
     {472, "", VAULT_STANDBY, NEXT},
     {473, "", VAULT_STANDBY, NEXT},
     {500, "client's certificate", VAULT_LOGIN, STOP}, /* an expired one, at a cert login */
-    {500, "past the max TTL", VAULT_LOGIN, STOP}, /* of a token, at its renewal */
+    {500, "past the max TTL", VAULT_LOGIN, STOP},     /* of a token, at its renewal */
     {501, "", VAULT_UNINITIALISED, NEXT},
     {503, "sealed", VAULT_SEALED, NEXT},
 };
