@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The provider vault with a real OpenBao: both modes, logins, versions, several nodes."""
+"""The provider vault with a real OpenBao: both modes, versions, several nodes."""
 
 import grpc
 import pytest
 
 from parts.daemon import key_id_hash
 from parts.kms import Kms, check_refused
-from parts.openbao import Proxy
 from parts.process import wait_until
 from parts.scenario import Scenario
 from parts.vaulted import KEY, MOUNT, VaultedDaemon, VaultScenario, make_server
@@ -65,32 +64,3 @@ def test_two_nodes_have_the_same_key_ids(workspace, bao):
         from_a, from_b = a.encrypt(b"a" * 32), b.encrypt(b"b" * 32)
         assert b.unwrap(from_a) == b"a" * 32, "its KEK travels in the annotation"
         assert a.unwrap(from_b) == b"b" * 32, "either mode reads what the other stored"
-
-
-def check_serves(daemon):
-    with Kms(daemon.socket) as kms:
-        assert kms.unwrap(kms.encrypt(b"k" * 32)) == b"k" * 32
-    return daemon.service()
-
-
-def test_a_token_from_a_file(workspace, bao):
-    """Renewed by the daemon; another one in the file takes its place."""
-    path = workspace.write("token", bao.token("etcdseal", ttl="15s") + "\n")
-    daemon = VaultedDaemon(workspace, bao, auth={"token": {"file": str(path)}}).start()
-    assert check_serves(daemon)["login_cause"] == "none"
-    wait_until("it is renewed", lambda: daemon.service()["renewals"] > 0, 20)
-    old = path.read_text().strip()
-    workspace.write("token", bao.token("etcdseal") + "\n")
-    bao.revoke_token(old)
-    wait_until("the new one is used", lambda: daemon.service()["logins"] > 1, 60, 0.2)
-    assert check_serves(daemon)["state"] == "serving"
-
-
-def test_through_a_proxy(workspace, bao):
-    """Which logs in; the daemon has no credential at all."""
-    proxy = Proxy(workspace, bao, *bao.approle("proxy", "etcdseal"))
-    daemon = VaultedDaemon(workspace, bao, auth={"none": {}},
-                           vault={"addresses": [f"unix:{proxy.socket}"]}).start()
-    service = check_serves(daemon)
-    assert (service["state"], service["logins"]) == ("serving", 0)
-    assert service["address"].startswith("unix:")
