@@ -17,16 +17,11 @@ static enum known find_version(struct vaulted *v, uint8_t epoch, uint32_t number
     enum known found = KNOWN;
     (void)pthread_mutex_lock(&v->lock);
     const struct vault_version *version = vault_key_version(&v->key, number);
-    bool is_current = v->current.version.number == number && v->current.version.epoch == epoch;
-    unsigned epoch_max =
-        v->state.mark.epoch > v->config->epoch ? v->state.mark.epoch : v->config->epoch;
     if (v->current.version.number == 0) {
         (void)vaulted_not_serving(v, e);
         found = NOT_SERVING;
     } else if (number > v->key.latest) {
         found = NOT_KNOWN_YET;
-    } else if (epoch > epoch_max) {
-        found = NEVER_KNOWN;
     } else if (number < v->key.min_decryption) {
         found = TOO_OLD;
     } else if (version == NULL) {
@@ -36,7 +31,7 @@ static enum known find_version(struct vaulted *v, uint8_t epoch, uint32_t number
         const struct vault_wire_version wire = {
             .epoch = epoch, .number = number, .created_at_s = version->created_at_s};
         vault_wire_key_id(v->config, &wire, key_id);
-        *ret_state = is_current ? "primary" : "retired";
+        *ret_state = number > v->current.version.number ? "staged" : "retired";
     }
     (void)pthread_mutex_unlock(&v->lock);
     return found;
@@ -62,10 +57,10 @@ static enum kerr learn(struct vaulted *v, const struct provider_turn *turn, stru
     return KERR_OK;
 }
 
-/* OK: the version is one of ours and `key_id` is its name. */
-static enum kerr check_version(struct vaulted *v, const struct provider_turn *turn, uint8_t epoch,
-                               uint32_t number, struct bytes key_id, const char **ret_state,
-                               struct kerrinfo *e)
+/* The id of another version than the one that wraps. */
+static enum kerr check_former(struct vaulted *v, const struct provider_turn *turn, uint8_t epoch,
+                              uint32_t number, struct bytes key_id, const char **ret_state,
+                              struct kerrinfo *e)
 {
     char named[VAULT_WIRE_ID_BYTES] = "";
     const char *state = NULL;
@@ -96,6 +91,26 @@ static enum kerr check_version(struct vaulted *v, const struct provider_turn *tu
                : KERR_OK;
 }
 
+/* OK: the version is one of ours and `key_id` is its name. */
+static enum kerr check_version(struct vaulted *v, const struct provider_turn *turn, uint8_t epoch,
+                               uint32_t number, struct bytes key_id, const char **ret_state,
+                               struct kerrinfo *e)
+{
+    AUTO_CURRENT c = {.kek = NULL};
+    enum kerr k = vaulted_take_current(v, &c, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    if (!bytes_equal_text(key_id, c.key_id)) {
+        return check_former(v, turn, epoch, number, key_id, ret_state, e);
+    }
+    if (epoch != c.version.epoch || number != c.version.number) {
+        return vaulted_unauthentic(e);
+    }
+    *ret_state = "primary";
+    return KERR_OK;
+}
+
 /* Asks for a KEK that is not in memory. Between begin and end. */
 static enum kerr ask(struct vaulted *v, const struct provider_turn *turn, const char *key_id,
                      struct bytes annotation, struct vault_kek **ret, struct kerrinfo *e)
@@ -103,7 +118,7 @@ static enum kerr ask(struct vaulted *v, const struct provider_turn *turn, const 
     struct vault_try t = {.until_ms = turn->until_ms};
     struct kerrinfo inner = {0};
     enum kerr k = vaulted_unwrap_kek(v, &t, key_id, annotation, ret, &inner);
-    bool is_forged = k == KERR_INTEGRITY || t.cause == VAULT_CIPHERTEXT;
+    bool is_forged = t.cause == VAULT_CIPHERTEXT || (t.cause == VAULT_NONE && k == KERR_INTEGRITY);
     vault_keks_end(v->keks, annotation, k == KERR_OK ? *ret : NULL, is_forged);
     if (is_forged) {
         return vaulted_unauthentic(e);

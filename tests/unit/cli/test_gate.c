@@ -57,6 +57,7 @@ static void view(struct daemon_view *v, const char *id, const char *state, const
                          "\"needs_a_person\":false,\"provider\":{\"store_id\":\"store\","
                          "\"generation\":1,\"loaded_at\":null,\"current_key_id\":null,"
                          "\"current_key_id_hash\":null,\"opened_by\":null,\"warning\":null,"
+                         "\"key_service\":null,"
                          "\"backup\":null,\"keys\":[{\"id\":\"%s\","
                          "\"state\":\"%s\",\"decrypts\":1,\"last_decrypt_at\":%s}]},"
                          "\"last_reload\":{\"at\":null,\"ok\":true,\"message\":null},"

@@ -11,6 +11,25 @@ struct config parts_config(char *keystore_path)
         .file = name, .provider = CONFIG_PROVIDER_LOCAL, .keystore_path = keystore_path};
 }
 
+struct config parts_vault_config(enum config_vault_mode mode, char *state_path)
+{
+    static char name[] = "etcdseald.yaml";
+    static char mount[] = "transit";
+    static char key[] = "kube";
+    static char cluster_id[] = "test-1";
+    return (struct config){.file = name,
+                           .provider = CONFIG_PROVIDER_VAULT,
+                           .vault = {.mount = mount,
+                                     .key = key,
+                                     .cluster_id = cluster_id,
+                                     .mode = mode,
+                                     .state_path = state_path,
+                                     .poll_ms = 10000,
+                                     .offline_grace_ms = 3600000,
+                                     .kek_max_age_ms = 2592000000,
+                                     .kek_max_uses = 1000000}};
+}
+
 bool parts_refresh(struct provider *p)
 {
     struct kerrinfo e = {0};
@@ -37,12 +56,23 @@ struct provider_wrapped parts_wrap(struct provider *p, struct bytes plaintext)
     return w;
 }
 
-enum kerr parts_unwrap(struct provider *p, const char *key_id, struct bytes ciphertext,
-                       struct bytes want, const char **ret_state, struct kerrinfo *e)
+struct provider_annotations parts_annotations(const struct provider_wrapped *w)
+{
+    struct provider_annotations a = w->annotations;
+    assert_true(a.count <= 1);
+    if (a.count == 1) {
+        a.rows[0].value = bytes_of(w->annotation_bytes, a.rows[0].value.len);
+    }
+    return a;
+}
+
+enum kerr parts_unwrap_with(struct provider *p, const struct provider_annotations *annotations,
+                            const char *key_id, struct bytes ciphertext, struct bytes want,
+                            const char **ret_state, struct kerrinfo *e)
 {
     AUTO_SECRET out = NULL;
     kerr_clear(e);
-    enum kerr k = provider_unwrap(p, &parts_turn, bytes_of_text(key_id), ciphertext, &parts_none,
+    enum kerr k = provider_unwrap(p, &parts_turn, bytes_of_text(key_id), ciphertext, annotations,
                                   &out, ret_state, e);
     assert_true((k == KERR_OK) == (out != NULL));
     if (k == KERR_OK) {
@@ -51,12 +81,19 @@ enum kerr parts_unwrap(struct provider *p, const char *key_id, struct bytes ciph
     return k;
 }
 
+enum kerr parts_unwrap(struct provider *p, const char *key_id, struct bytes ciphertext,
+                       struct bytes want, const char **ret_state, struct kerrinfo *e)
+{
+    return parts_unwrap_with(p, &parts_none, key_id, ciphertext, want, ret_state, e);
+}
+
 const char *parts_check(struct provider *p, const struct provider_wrapped *w, struct bytes want)
 {
     struct kerrinfo e = {0};
     const char *state = NULL;
-    assert_ok(&e, parts_unwrap(p, w->key_id, bytes_of(w->ciphertext, w->ciphertext_len), want,
-                               &state, &e));
+    struct provider_annotations a = parts_annotations(w);
+    assert_ok(&e, parts_unwrap_with(p, &a, w->key_id, bytes_of(w->ciphertext, w->ciphertext_len),
+                                    want, &state, &e));
     assert_non_null(state);
     return state;
 }

@@ -9,6 +9,8 @@
 extern const struct provider_annotations parts_none; /* no annotations */
 extern const struct provider_turn parts_turn;        /* may wait, for ever */
 
+/* A configuration of the provider vault over the fake service, with its state in this file. */
+struct config parts_vault_config(enum config_vault_mode mode, char *state_path);
 /* A configuration of the local provider, for a keystore that is opened as PATH.unseal says. */
 struct config parts_config(char *keystore_path);
 
@@ -17,9 +19,15 @@ bool parts_refresh(struct provider *p);
 /* The key id that is reported now; valid until the next call. */
 const char *parts_current(struct provider *p);
 struct provider_wrapped parts_wrap(struct provider *p, struct bytes plaintext);
+/* The annotations of what was wrapped; they point into `w`, which may be a copy. */
+struct provider_annotations parts_annotations(const struct provider_wrapped *w);
 /* Code of an attempt to unwrap; the cause in `e`. When it succeeds the plaintext must be `want`. */
 enum kerr parts_unwrap(struct provider *p, const char *key_id, struct bytes ciphertext,
                        struct bytes want, const char **ret_state, struct kerrinfo *e);
+/* The same with annotations. */
+enum kerr parts_unwrap_with(struct provider *p, const struct provider_annotations *annotations,
+                            const char *key_id, struct bytes ciphertext, struct bytes want,
+                            const char **ret_state, struct kerrinfo *e);
 /* Unwraps what was wrapped; returns the state of its key. */
 const char *parts_check(struct provider *p, const struct provider_wrapped *w, struct bytes want);
 

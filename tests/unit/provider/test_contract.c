@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What every provider keeps to. Each test walks the registry; a new provider needs one row in
- * `rows` and no other line here.
+ * What every provider keeps to. Each test walks `rows`; a new provider needs one there and no other
+ * line here. The key service of `vault` is the fake one.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "provider/provider_ops.h"
+#include "tests/unit/provider/fake_vault.h"
 #include "tests/unit/provider/parts.h"
 
 static struct ks_fixture f;
@@ -19,17 +21,52 @@ static struct config make_local(void)
     return parts_config(f.path);
 }
 
+/* Two of them are two nodes: each has a state of its own. */
+static struct config make_vault(enum config_vault_mode mode)
+{
+    static char paths[2][256];
+    static size_t turn;
+    char *path = paths[turn++ % 2];
+    (void)snprintf(path, sizeof paths[0], "%s/vault-keks-%zu", f.folder, turn);
+    return parts_vault_config(mode, path);
+}
+
+static struct config make_hierarchy(void)
+{
+    return make_vault(CONFIG_VAULT_HIERARCHY);
+}
+
+static struct config make_direct(void)
+{
+    return make_vault(CONFIG_VAULT_DIRECT);
+}
+
 static const struct row {
-    enum config_provider kind;
+    const char *name;
     make_fn *make;
 } rows[] = {
-    {CONFIG_PROVIDER_LOCAL, make_local},
+    {"local", make_local},
+    {"vault", make_hierarchy},
+    {"vault", make_direct},
 };
+
+static void every_provider_is_tested_here(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < provider_kinds_count; i++) {
+        bool has_row = false;
+        for (size_t j = 0; j < ARRAY_LEN(rows); j++) {
+            has_row = has_row || strcmp(rows[j].name, provider_kinds[i]->name) == 0;
+        }
+        assert_true(has_row);
+    }
+}
 
 static int start(void **state)
 {
     (void)state;
     ks_fixture_init(&f, 1);
+    fake_vault_reset();
     return 0;
 }
 
@@ -54,15 +91,9 @@ static void served_done(struct served *s)
 
 static void serve(size_t i, struct served *s)
 {
-    for (size_t j = 0; j < ARRAY_LEN(rows); j++) {
-        if (rows[j].kind == provider_kinds[i]->kind) {
-            struct kerrinfo e = {0};
-            s->config = rows[j].make();
-            assert_ok(&e, provider_open(&s->config, &s->p, &e));
-            return;
-        }
-    }
-    fail_msg("provider %s has no row in this suite", provider_kinds[i]->name);
+    struct kerrinfo e = {0};
+    s->config = rows[i].make();
+    assert_ok(&e, provider_open(&s->config, &s->p, &e));
 }
 
 static const uint8_t seed[32] = "what kube-apiserver sends to us.";
@@ -88,13 +119,13 @@ static void assert_not_serving(struct provider *p)
 static void before_a_refresh_nothing_is_served(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < provider_kinds_count; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         AUTO_SERVED s = {.p = NULL};
         struct provider_info info;
         serve(i, &s);
         assert_not_serving(s.p);
         provider_info(s.p, &info);
-        assert_string_equal(info.name, provider_kinds[i]->name);
+        assert_string_equal(info.name, rows[i].name);
         assert_false(info.is_serving);
         assert_string_equal(info.current_key_id, "");
         assert_int_equal(info.key_count, 0);
@@ -105,7 +136,7 @@ static void before_a_refresh_nothing_is_served(void **state)
 static void after_a_refresh_current_wrap_and_info_agree(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < provider_kinds_count; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         AUTO_SERVED s = {.p = NULL};
         struct provider_info info;
         serve(i, &s);
@@ -125,7 +156,7 @@ static void after_a_refresh_current_wrap_and_info_agree(void **state)
 static void a_refresh_without_news_changes_nothing(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < provider_kinds_count; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         AUTO_SERVED s = {.p = NULL};
         serve(i, &s);
         assert_true(parts_refresh(s.p));
@@ -139,7 +170,7 @@ static void every_size_survives_a_round_trip(void **state)
     (void)state;
     uint8_t plain[PROVIDER_PLAINTEXT_MAX];
     random_fill(plain, sizeof plain);
-    for (size_t i = 0; i < provider_kinds_count; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         AUTO_SERVED s = {.p = NULL};
         serve(i, &s);
         (void)parts_refresh(s.p);
@@ -153,7 +184,7 @@ static void every_size_survives_a_round_trip(void **state)
 static void another_process_unwraps_what_one_has_wrapped(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < provider_kinds_count; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         AUTO_SERVED one = {.p = NULL};
         AUTO_SERVED other = {.p = NULL};
         serve(i, &one);
@@ -169,7 +200,7 @@ static void another_process_unwraps_what_one_has_wrapped(void **state)
 static void wrapping_again_gives_another_ciphertext(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < provider_kinds_count; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         AUTO_SERVED s = {.p = NULL};
         serve(i, &s);
         (void)parts_refresh(s.p);
@@ -184,25 +215,27 @@ static void wrapping_again_gives_another_ciphertext(void **state)
 static void every_altered_byte_and_every_cut_has_one_answer(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < provider_kinds_count; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         AUTO_SERVED s = {.p = NULL};
         struct kerrinfo e = {0};
         const char *of_key = NULL;
         serve(i, &s);
         (void)parts_refresh(s.p);
         struct provider_wrapped w = parts_wrap(s.p, BYTES_OF(seed));
+        struct provider_annotations a = parts_annotations(&w);
         for (size_t at = 0; at < w.ciphertext_len; at++) {
             w.ciphertext[at] ^= 0x80;
             assert_refused(&e, KERR_INTEGRITY, "authentication failed",
-                           parts_unwrap(s.p, w.key_id, bytes_of(w.ciphertext, w.ciphertext_len),
-                                        BYTES_OF(seed), &of_key, &e));
+                           parts_unwrap_with(s.p, &a, w.key_id,
+                                             bytes_of(w.ciphertext, w.ciphertext_len),
+                                             BYTES_OF(seed), &of_key, &e));
             assert_string_equal(e.text, "authentication failed");
             w.ciphertext[at] ^= 0x80;
         }
         for (size_t len = 1; len < w.ciphertext_len; len++) {
             assert_refused(&e, KERR_INTEGRITY, "authentication failed",
-                           parts_unwrap(s.p, w.key_id, bytes_of(w.ciphertext, len), BYTES_OF(seed),
-                                        &of_key, &e));
+                           parts_unwrap_with(s.p, &a, w.key_id, bytes_of(w.ciphertext, len),
+                                             BYTES_OF(seed), &of_key, &e));
         }
         (void)parts_check(s.p, &w, BYTES_OF(seed));
     }
@@ -217,7 +250,7 @@ static void unknown_key_ids_are_not_tried(void **state)
                                           "ES1-aaaaaaaaaaaaaaaaaaaaaaaaaa",
                                           " ",
                                           "../../etc/passwd"};
-    for (size_t i = 0; i < provider_kinds_count; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         AUTO_SERVED s = {.p = NULL};
         struct kerrinfo e = {0};
         const char *of_key = "unset";
@@ -225,9 +258,11 @@ static void unknown_key_ids_are_not_tried(void **state)
         (void)parts_refresh(s.p);
         struct provider_wrapped w = parts_wrap(s.p, BYTES_OF(seed));
         struct bytes ciphertext = bytes_of(w.ciphertext, w.ciphertext_len);
+        struct provider_annotations a = parts_annotations(&w);
         for (size_t j = 0; j < ARRAY_LEN(unknown); j++) {
-            assert_refused(&e, KERR_KEYID, "",
-                           parts_unwrap(s.p, unknown[j], ciphertext, BYTES_OF(seed), &of_key, &e));
+            assert_refused(
+                &e, KERR_KEYID, "",
+                parts_unwrap_with(s.p, &a, unknown[j], ciphertext, BYTES_OF(seed), &of_key, &e));
             assert_null(of_key);
         }
         /* The right id, one byte short, one long, in another case, with a NUL behind it. */
@@ -236,12 +271,12 @@ static void unknown_key_ids_are_not_tried(void **state)
         memcpy(id, w.key_id, len + 1);
         id[len - 1] = 0;
         assert_refused(&e, KERR_KEYID, "",
-                       parts_unwrap(s.p, id, ciphertext, BYTES_OF(seed), &of_key, &e));
+                       parts_unwrap_with(s.p, &a, id, ciphertext, BYTES_OF(seed), &of_key, &e));
         memcpy(id, w.key_id, len);
         id[len] = 'a';
         id[len + 1] = 0;
         assert_refused(&e, KERR_KEYID, "",
-                       parts_unwrap(s.p, id, ciphertext, BYTES_OF(seed), &of_key, &e));
+                       parts_unwrap_with(s.p, &a, id, ciphertext, BYTES_OF(seed), &of_key, &e));
         id[len] = 0;
         AUTO_SECRET out = NULL;
         assert_refused(&e, KERR_KEYID, "",
@@ -253,7 +288,7 @@ static void unknown_key_ids_are_not_tried(void **state)
 static void annotations_that_were_not_made_are_refused(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < provider_kinds_count; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         AUTO_SERVED s = {.p = NULL};
         AUTO_SECRET out = NULL;
         struct kerrinfo e = {0};
@@ -262,13 +297,13 @@ static void annotations_that_were_not_made_are_refused(void **state)
         (void)parts_refresh(s.p);
         struct provider_wrapped w = parts_wrap(s.p, BYTES_OF(seed));
         struct bytes ciphertext = bytes_of(w.ciphertext, w.ciphertext_len);
-        struct provider_annotations more = w.annotations;
+        struct provider_annotations more = parts_annotations(&w);
         more.rows[more.count++] = (struct provider_annotation){
             .name = bytes_of_text("kek.example.org"), .value = bytes_of_text("1")};
         assert_refused(&e, KERR_INTEGRITY, "authentication failed",
                        provider_unwrap(s.p, &parts_turn, bytes_of_text(w.key_id), ciphertext, &more,
                                        &out, &of_key, &e));
-        struct provider_annotations empty = w.annotations;
+        struct provider_annotations empty = parts_annotations(&w);
         empty.rows[empty.count++] =
             (struct provider_annotation){.name = bytes_of(NULL, 0), .value = bytes_of(NULL, 0)};
         assert_refused(&e, KERR_INTEGRITY, "authentication failed",
@@ -281,7 +316,7 @@ static void annotations_that_were_not_made_are_refused(void **state)
 static void key_ids_can_be_shown_and_stored(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < provider_kinds_count; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         AUTO_SERVED s = {.p = NULL};
         serve(i, &s);
         (void)parts_refresh(s.p);
@@ -296,6 +331,7 @@ static void key_ids_can_be_shown_and_stored(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_provider_is_tested_here),
         cmocka_unit_test(before_a_refresh_nothing_is_served),
         cmocka_unit_test(after_a_refresh_current_wrap_and_info_agree),
         cmocka_unit_test(a_refresh_without_news_changes_nothing),

@@ -45,8 +45,9 @@ static void the_configuration_chooses(void **state)
         struct kerrinfo e = {0};
         struct provider *p = NULL;
         struct provider_info info;
-        struct config config = parts_config(path);
-        config.provider = provider_kinds[i]->kind;
+        struct config config = provider_kinds[i]->kind == CONFIG_PROVIDER_VAULT
+                                   ? parts_vault_config(CONFIG_VAULT_HIERARCHY, path)
+                                   : parts_config(path);
         assert_ok(&e, provider_open(&config, &p, &e));
         provider_info(p, &info);
         assert_string_equal(info.name, provider_kinds[i]->name);
