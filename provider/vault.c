@@ -82,7 +82,8 @@ static enum kerr vault_current(void *ctx, char *to, const char **ret_health, str
         k = vaulted_not_serving(v, e);
     } else {
         (void)snprintf(to, PROVIDER_KEY_ID_MAX + 1, "%s", v->current.key_id);
-        *ret_health = v->link.state == VAULT_LINK_GRACE ? v->mode->health_in_grace : "ok";
+        bool is_without = v->link.state == VAULT_LINK_GRACE || v->choice.cause == VAULT_KEY_CHANGED;
+        *ret_health = is_without ? v->mode->health_without : "ok";
     }
     (void)pthread_mutex_unlock(&v->lock);
     return k;

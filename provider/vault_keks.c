@@ -356,15 +356,14 @@ void vault_keks_count_refused(struct vault_keks *c)
     (void)pthread_mutex_unlock(&c->lock);
 }
 
-typedef bool goes_fn(const struct entry *e, uint64_t limit, const struct vault_kek *kept);
+typedef bool goes_fn(const struct entry *e, uint64_t limit);
 
-static size_t wipe_some(struct vault_keks *c, goes_fn *goes, uint64_t limit,
-                        const struct vault_kek *kept)
+static size_t wipe_some(struct vault_keks *c, goes_fn *goes, uint64_t limit)
 {
     size_t gone = 0;
     (void)pthread_mutex_lock(&c->lock);
     for (size_t i = 0; i < c->count;) {
-        if (goes(&c->entries[i], limit, kept)) {
+        if (goes(&c->entries[i], limit)) {
             vault_kek_unref(c->entries[i].kek);
             c->entries[i] = c->entries[--c->count];
             gone++;
@@ -376,39 +375,37 @@ static size_t wipe_some(struct vault_keks *c, goes_fn *goes, uint64_t limit,
     return gone;
 }
 
-static bool always(const struct entry *e, uint64_t limit, const struct vault_kek *kept)
+static bool always(const struct entry *e, uint64_t limit)
 {
     (void)e;
     (void)limit;
-    (void)kept;
     return true;
 }
 
-static bool is_below(const struct entry *e, uint64_t limit, const struct vault_kek *kept)
+static bool is_below(const struct entry *e, uint64_t limit)
 {
-    (void)kept;
     return e->kek->version < limit;
 }
 
-static bool is_unused(const struct entry *e, uint64_t limit, const struct vault_kek *kept)
+static bool is_unused(const struct entry *e, uint64_t limit)
 {
-    return e->kek != kept && e->used_ms < limit;
+    return !is_pinned(e) && e->used_ms < limit;
 }
 
 size_t vault_keks_wipe(struct vault_keks *c)
 {
-    return wipe_some(c, always, 0, NULL);
+    return wipe_some(c, always, 0);
 }
 
 size_t vault_keks_wipe_below(struct vault_keks *c, uint32_t version)
 {
-    return wipe_some(c, is_below, version, NULL);
+    return wipe_some(c, is_below, version);
 }
 
-size_t vault_keks_wipe_unused(struct vault_keks *c, uint64_t life_ms, const struct vault_kek *kept)
+size_t vault_keks_wipe_unused(struct vault_keks *c, uint64_t life_ms)
 {
     uint64_t now_ms = clock_mono_ms();
-    return wipe_some(c, is_unused, now_ms > life_ms ? now_ms - life_ms : 0, kept);
+    return wipe_some(c, is_unused, now_ms > life_ms ? now_ms - life_ms : 0);
 }
 
 void vault_keks_forgive(struct vault_keks *c)

@@ -74,11 +74,11 @@ void vault_keks_keep(struct vault_keks *c, struct vault_kek *k);
 /* Counts a refusal without asking, of which the cache knew nothing (the shape was wrong). */
 void vault_keks_count_refused(struct vault_keks *c);
 
-/* Forgets: all; those of versions below one; those not used for `life_ms`, but for `kept`; what is
+/* Forgets: all; those of versions below one; those neither pinned nor used for `life_ms`; what is
  * known of forgeries (a restored key may open them). Return how many KEKs went. */
 size_t vault_keks_wipe(struct vault_keks *c);
 size_t vault_keks_wipe_below(struct vault_keks *c, uint32_t version);
-size_t vault_keks_wipe_unused(struct vault_keks *c, uint64_t life_ms, const struct vault_kek *kept);
+size_t vault_keks_wipe_unused(struct vault_keks *c, uint64_t life_ms);
 void vault_keks_forgive(struct vault_keks *c);
 
 struct vault_keks_counts {

@@ -12,7 +12,8 @@
 
 /* All requests of one look together; a program that is told to stop waits for no longer. */
 #define LOOK_MS 4000
-/* KEKs that no call has used for so long are forgotten while the service can be asked again. */
+/* KEKs that no seed has authenticated under, and that no call has used for so long, are forgotten.
+ */
 #define KEK_LIFE_MS (48ULL * 3600 * 1000)
 /* Uses are written down in steps, so that a crash loses no more. */
 #define USES_STEP 1000
@@ -236,7 +237,7 @@ static void settle(struct vaulted *v, enum kerr k, enum vault_cause cause)
     }
     if (k == KERR_OK) {
         respect_minimum(v);
-        (void)vault_keks_wipe_unused(v->keks, KEK_LIFE_MS, v->current.kek);
+        (void)vault_keks_wipe_unused(v->keks, KEK_LIFE_MS);
     }
     if (k == KERR_OK && !was_good) {
         vault_keks_forgive(v->keks);

@@ -70,7 +70,7 @@ typedef enum kerr vaulted_wrap_fn(struct vaulted *v, const struct provider_turn 
 
 struct vaulted_mode {
     const char *name;
-    const char *health_in_grace; /* what Status says while the service cannot be used */
+    const char *health_without; /* what Status says while the service cannot be used */
     vaulted_load_fn *load;
     vaulted_probe_fn *probe;
     vaulted_wrap_fn *wrap;

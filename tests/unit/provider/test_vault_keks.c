@@ -187,14 +187,14 @@ static void wiping(void **state)
     learn(2, 3);
     assert_int_equal(vault_keks_wipe_below(c, 2), 1);
     assert_int_equal(peek(0), VAULT_KEKS_UNKNOWN);
-    assert_int_equal(vault_keks_wipe_unused(c, 60000, NULL), 0);
+    assert_int_equal(vault_keks_wipe_unused(c, 60000), 0);
     (void)usleep(20000);
     assert_int_equal(peek(2), VAULT_KEKS_FOUND); /* used */
-    assert_int_equal(vault_keks_wipe_unused(c, 10, NULL), 1);
+    assert_int_equal(vault_keks_wipe_unused(c, 10), 1);
     assert_int_equal(peek(1), VAULT_KEKS_UNKNOWN);
     vault_keks_keep(c, own);
     (void)usleep(20000);
-    assert_int_equal(vault_keks_wipe_unused(c, 10, own), 1);
+    assert_int_equal(vault_keks_wipe_unused(c, 10), 1);
     assert_int_equal(peek(0), VAULT_KEKS_FOUND);
     assert_int_equal(vault_keks_wipe(c), 1);
     assert_int_equal(vault_keks_counts(c).cached, 0);
