@@ -37,4 +37,6 @@ opt_command_fn cmd_encryption_config_generate;
 
 opt_command_fn cmd_vault_policy;
 
+opt_command_fn cmd_audit;
+
 #endif

@@ -19,11 +19,11 @@ static void put(struct doc *d, const char *text)
     }
 }
 
-static void put_quoted(struct doc *d, const char *text)
+static void put_quoted(struct doc *d, struct bytes text)
 {
     if (d->k == KERR_OK) {
         struct json_writer w = json_on(d->to, d->e);
-        json_put_text(&w, NULL, text);
+        json_put_view(&w, NULL, text);
         d->k = w.k;
     }
 }
@@ -57,7 +57,7 @@ static void begin_value(struct doc *d, const char *key)
     if (is_plain(key)) {
         put(d, key);
     } else {
-        put_quoted(d, key);
+        put_quoted(d, bytes_of_text(key));
     }
     put(d, ":");
 }
@@ -123,17 +123,26 @@ static void put_scalar(struct doc *d, const char *key, const char *word)
     put(d, "\n");
 }
 
-void doc_text(struct doc *d, const char *key, const char *value)
+void doc_view(struct doc *d, const char *key, struct bytes text)
 {
     if (!d->is_yaml) {
-        json_put_text(&d->json, key, value);
-    } else if (value == NULL) {
+        json_put_view(&d->json, key, text);
+        return;
+    }
+    begin_value(d, key);
+    put(d, " ");
+    put_quoted(d, text);
+    put(d, "\n");
+}
+
+void doc_text(struct doc *d, const char *key, const char *value)
+{
+    if (value != NULL) {
+        doc_view(d, key, bytes_of_text(value));
+    } else if (d->is_yaml) {
         put_scalar(d, key, "null");
     } else {
-        begin_value(d, key);
-        put(d, " ");
-        put_quoted(d, value);
-        put(d, "\n");
+        json_put_null(&d->json, key);
     }
 }
 

@@ -36,6 +36,7 @@ void doc_object(struct doc *d, const char *key);
 void doc_array(struct doc *d, const char *key);
 void doc_close(struct doc *d);
 void doc_text(struct doc *d, const char *key, const char *value); /* NULL: null */
+void doc_view(struct doc *d, const char *key, struct bytes text); /* empty: "" */
 void doc_u64(struct doc *d, const char *key, uint64_t value);
 void doc_bool(struct doc *d, const char *key, bool value);
 void doc_time(struct doc *d, const char *key, uint64_t wall_s); /* 0: null */

@@ -243,6 +243,26 @@ static const struct opt_command commands[] = {
              "Without such a section, or for another one, --transit-key, --mount and --auth say "
              "the same.",
      .fn = cmd_vault_policy},
+
+    {.noun = "audit",
+     .help = "say what etcd really holds: encrypted how, under which key, and what is left over",
+     .more =
+         "Looks at every key of the file: which are encrypted, by which provider and under which "
+         "key id, which are plaintext, and what older plaintext is left in the file. Needs no "
+         "key, no daemon and no root, only the right to read the file; nothing is decrypted, and "
+         "no value is ever printed. docs/audit.md says what that proves and what not.\n\n"
+         "Without --encryption-config it is expected that Secrets are encrypted, by whichever "
+         "provider. A DEMAND is one of:\n"
+         "  all-encrypted  what is expected to be encrypted is; demanded if nothing else\n"
+         "                 is\n"
+         "  no-plaintext   no object of any resource is plaintext\n"
+         "  no-stale       all was written by the provider and key that write now\n"
+         "  only-key=ID    every KMS v2 value is under this key id\n"
+         "  no-residue     no plaintext is left over in the file\n\n"
+         "Exit codes: 0 as demanded, 1 not as demanded, 2 wrong command line or "
+         "EncryptionConfiguration, 3 the file could not be read whole, 4 something in it can't be "
+         "decrypted.",
+     .fn = cmd_audit},
 };
 
 #define FIELD(name) offsetof(struct options, name)
@@ -279,12 +299,12 @@ static const struct opt_row rows[] = {
     {.name = "output",
      .letter = 'o',
      .value = "FORMAT",
-     .help = "how to print; sarif is for 'encryption-config check'",
+     .help = "how to print; sarif is for 'encryption-config check', wide for 'audit'",
      .type = OPT_CHOICE,
-     .choices = "table|json|yaml|sarif",
+     .choices = "table|wide|json|yaml|sarif",
      .preset = "table",
      .commands = "init,key list,seal list,keystore info,keystore verify,status,"
-                 "encryption-config check,doctor,vault policy",
+                 "encryption-config check,doctor,vault policy,audit",
      .offset = FIELD(output)},
 
     {.name = "seal",
@@ -381,7 +401,7 @@ static const struct opt_row rows[] = {
      .help = "the EncryptionConfiguration of kube-apiserver that must fit; doctor finds it by the "
              "flags",
      .type = OPT_PATH,
-     .commands = "config check,doctor",
+     .commands = "config check,doctor,audit",
      .offset = FIELD(encryption_config)},
     {.name = "strict",
      .help = "exit with 1 for warnings and notes too (doctor: it does so for warnings anyway)",
@@ -490,6 +510,52 @@ static const struct opt_row rows[] = {
      .type = OPT_FLAG,
      .commands = "vault policy",
      .offset = FIELD(no_default_policy)},
+
+    {.name = "snapshot",
+     .value = "FILE",
+     .help = "a file of 'etcdctl snapshot save', or member/snap/db of an etcd that does not run",
+     .type = OPT_PATH,
+     .commands = "audit",
+     .offset = FIELD(snapshot)},
+    {.name = "prefix",
+     .value = "PREFIX",
+     .help = "what Kubernetes' keys begin with, such as /registry/; without it found in the keys",
+     .type = OPT_LIST,
+     .commands = "audit",
+     .offset = FIELD(prefixes)},
+    {.name = "current-key",
+     .value = "ID",
+     .help = "the key id that writes now: KMS v2 values under others are stale",
+     .type = OPT_TEXT,
+     .commands = "audit",
+     .offset = FIELD(current_key)},
+    {.name = "demand",
+     .value = "DEMAND",
+     .help = "what must hold for exit code 0",
+     .type = OPT_LIST,
+     .commands = "audit",
+     .offset = FIELD(demands)},
+    {.name = "fail-on",
+     .value = "RULE",
+     .help = "exit with 1 for findings of this rule too, or of this severity: error, warning, note",
+     .type = OPT_LIST,
+     .commands = "audit",
+     .offset = FIELD(fail_on)},
+    {.name = "max-findings",
+     .value = "N",
+     .help = "print at most N findings with json and yaml, without it all; at most N for each rule "
+             "with table and wide, without it 5 and 100",
+     .type = OPT_U64,
+     .min = 1,
+     .max = 1000000000,
+     .commands = "audit",
+     .offset = FIELD(max_findings)},
+    {.name = "digest",
+     .help = "also print the file's SHA-256, and check the one at the end of a snapshot: a second "
+             "or two for each gigabyte",
+     .type = OPT_FLAG,
+     .commands = "audit",
+     .offset = FIELD(digest)},
 };
 
 const struct opt_program options_program = {

@@ -44,6 +44,13 @@ struct options {
     const char *transit_key;
     const char *auth;
     bool no_default_policy;
+    const char *snapshot;
+    struct opt_list prefixes;
+    struct opt_list demands;
+    struct opt_list fail_on;
+    uint64_t max_findings;
+    const char *current_key;
+    bool digest;
 };
 
 extern const struct opt_program options_program;

@@ -62,17 +62,27 @@ void out_error(const struct kerrinfo *e)
 enum kerr out_check_form(const struct options *o, const struct opt_command *command,
                          struct kerrinfo *e)
 {
-    bool has_findings = command->fn == cmd_encryption_config_check;
-    if (o->output == NULL || strcmp(o->output, "sarif") != 0 || has_findings) {
-        return KERR_OK;
+    static const struct {
+        const char *form;
+        opt_command_fn *fn;
+        const char *name;
+    } rows[] = {
+        {"sarif", cmd_encryption_config_check, "encryption-config check"},
+        {"wide", cmd_audit, "audit"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (o->output != NULL && strcmp(o->output, rows[i].form) == 0 &&
+            command->fn != rows[i].fn) {
+            return kerr_set(e, KERR_USAGE, "'--output %s' is for 'etcdseal %s' only", rows[i].form,
+                            rows[i].name);
+        }
     }
-    return kerr_set(e, KERR_USAGE,
-                    "'--output sarif' is for 'etcdseal encryption-config check' only");
+    return KERR_OK;
 }
 
 bool out_is_doc(const struct options *o)
 {
-    return strcmp(o->output, "table") != 0;
+    return strcmp(o->output, "table") != 0 && strcmp(o->output, "wide") != 0;
 }
 
 struct doc out_doc(const struct options *o, struct buf *to, struct kerrinfo *e)

@@ -18,7 +18,7 @@ void out_warn(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* "etcdseal: MESSAGE". */
 void out_error(const struct kerrinfo *e);
 
-/* USAGE for -o sarif with a command that has no findings. */
+/* USAGE for a form that the command does not print: sarif, wide. */
 enum kerr out_check_form(const struct options *o, const struct opt_command *command,
                          struct kerrinfo *e) MUST_CHECK;
 /* Whether -o asks for a document instead of a table, and one on `to` in the right form. */

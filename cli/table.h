@@ -6,7 +6,7 @@
 
 #include "base/bytes.h"
 
-#define TABLE_COLUMNS_MAX 8
+#define TABLE_COLUMNS_MAX 16
 #define TABLE_TEXT_MAX    ((size_t)1 << 20) /* bytes of all cells; 1024 keys take a third of it */
 
 struct table {

@@ -130,4 +130,11 @@ void encryption_config_free_at(struct encryption_config **c);
 const struct encryption_provider *encryption_config_find_kms(const struct encryption_config *c,
                                                              const char *socket_path);
 
+/* The entries whose providers kube-apiserver uses for a resource, in its order: those that name it,
+ * else the first one with "*.GROUP", else the first with "*.*". The first provider of the first
+ * entry writes, all read. 0 entries: it writes plaintext, and reads nothing else. */
+size_t encryption_config_find_resource(
+    const struct encryption_config *c, struct bytes resource, struct bytes group,
+    const struct encryption_entry *ret[static ENCRYPTION_CONFIG_ENTRIES_MAX]);
+
 #endif

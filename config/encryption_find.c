@@ -4,6 +4,7 @@
 
 #include "config/encryption_config.h"
 #include "config/go_url.h"
+#include "config/group_resource.h"
 
 static bool leads_to(const struct encryption_provider *p, const char *socket_path)
 {
@@ -27,4 +28,32 @@ const struct encryption_provider *encryption_config_find_kms(const struct encryp
         }
     }
     return NULL;
+}
+
+static bool has_resource(const struct encryption_entry *entry, struct group_resource wanted)
+{
+    for (size_t i = 0; i < entry->resource_count; i++) {
+        const char *text = entry->resources[i].text;
+        if (text != NULL && group_resource_is(group_resource_of(text), wanted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t encryption_config_find_resource(
+    const struct encryption_config *c, struct bytes resource, struct bytes group,
+    const struct encryption_entry *ret[static ENCRYPTION_CONFIG_ENTRIES_MAX])
+{
+    const struct bytes all = bytes_of_text("*");
+    const struct group_resource wanted[] = {{resource, group}, {all, group}, {all, all}};
+    size_t count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(wanted) && count == 0; i++) {
+        for (size_t j = 0; j < c->entry_count && (i == 0 || count == 0); j++) {
+            if (has_resource(&c->entries[j], wanted[i])) {
+                ret[count++] = &c->entries[j];
+            }
+        }
+    }
+    return count;
 }

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The audit: what a cluster's etcd holds, counted and judged. A source (audit/db.h) hands in every
+ * live key and whatever is left over of older ones; the result is plain data, for any form of
+ * report. No key is needed, nothing is decrypted, and no value leaves this room: findings point to
+ * records in the source's bytes, which must outlive the audit.
+ *
+ * Memory: 16 bytes for each distinct encrypted seed and each finding's 24, times at most four while
+ * tables grow; a row for each resource and each key id, of which there are few. What a source needs
+ * beyond that stands in its header.
+ *
+ * What is expected: with an EncryptionConfiguration, what its first provider of each resource says;
+ * without one, that Secrets are encrypted, by whichever provider.
+ *
+ * An audit belongs to one thread. Codes: LIMIT for more rows than the maxima, NOMEM.
+ */
+#ifndef ETCDSEAL_AUDIT_AUDIT_H
+#define ETCDSEAL_AUDIT_AUDIT_H
+
+#include "config/encryption_config.h"
+#include "stored/resource.h"
+#include "stored/value.h"
+
+#define AUDIT_PREFIXES_MAX  32
+#define AUDIT_DEMANDS_MAX   32
+#define AUDIT_RESOURCES_MAX 16384 /* clusters have some hundred */
+#define AUDIT_KEY_IDS_MAX   16384 /* one for each key change; 512 are in use at once */
+#define AUDIT_NAME_BYTES    320   /* of a resource, with terminator: two DNS names */
+#define AUDIT_TEXT_BYTES    384   /* of a message or cure, with terminator */
+
+enum audit_severity { AUDIT_ERROR, AUDIT_WARNING, AUDIT_NOTE, AUDIT_SEVERITY_COUNT };
+extern const char *const audit_severity_names[AUDIT_SEVERITY_COUNT]; /* "error", … */
+
+enum audit_rule {
+#define AUDIT_RULE(name, id, severity, message, cure) AUDIT_RULE_##name,
+#include "audit/rules.def"
+#undef AUDIT_RULE
+    AUDIT_RULE_COUNT
+};
+
+struct audit_rule_info {
+    const char *id;
+    enum audit_severity severity;
+    const char *message;
+    const char *cure;
+};
+extern const struct audit_rule_info audit_rules[AUDIT_RULE_COUNT];
+
+enum audit_verdict {
+    AUDIT_NONE,       /* nothing to judge */
+    AUDIT_ENCRYPTED,  /* all of it, by what writes now as far as that is known */
+    AUDIT_PENDING,    /* all of it, some not by what writes now */
+    AUDIT_PARTIAL,    /* some is plaintext, some is not */
+    AUDIT_PLAINTEXT,  /* nothing of it is encrypted */
+    AUDIT_UNREADABLE, /* some can't be decrypted, or kube-apiserver can't read it */
+    AUDIT_VERDICT_COUNT
+};
+extern const char *const audit_verdict_names[AUDIT_VERDICT_COUNT]; /* "NONE", "ENCRYPTED", … */
+
+/* Where something may be left over. */
+enum audit_place { AUDIT_OLD_REVISIONS, AUDIT_FREE_PAGES, AUDIT_PAGE_SLACK, AUDIT_PLACE_COUNT };
+extern const char *const audit_place_names[AUDIT_PLACE_COUNT]; /* "old_revisions", … */
+
+/* Numbers of live keys. */
+struct audit_counts {
+    uint64_t keys;
+    uint64_t classes[VALUE_CLASS_COUNT]; /* their sum is `keys` */
+    uint64_t undecryptable;              /* certainly: their form, or the configuration, says so */
+    uint64_t stale;                      /* as far as it is known */
+};
+
+struct audit_resource {
+    char name[AUDIT_NAME_BYTES]; /* "secrets", "widgets.example.com" */
+    bool is_expected;            /* to be encrypted */
+    bool is_stale_known;         /* all that `stale` needs to be exact is known */
+    struct audit_counts counts;
+    enum audit_verdict verdict;
+    /* Of the EncryptionConfiguration; 0 entries without one, and for a resource that is in none. */
+    const struct encryption_entry *entries[ENCRYPTION_CONFIG_ENTRIES_MAX];
+    size_t entry_count;
+    const struct encryption_provider *writer; /* NULL: not known, or plaintext */
+};
+
+/* A KMS v2 key id under one provider; a KMS v1 provider; a key name of the others. */
+struct audit_key_id {
+    enum value_class class_of;
+    struct bytes provider; /* of KMS; else empty */
+    struct bytes id;       /* empty for KMS v1, which stores none */
+    uint64_t objects;
+    uint64_t seeds; /* distinct encrypted seeds, of KMS v2 */
+    uint64_t undecryptable;
+    uint64_t residue[AUDIT_PLACE_COUNT];
+};
+
+struct audit_residue {
+    bool is_seen; /* the source can show it */
+    uint64_t values;
+    uint64_t plaintext; /* of resources that are expected to be encrypted */
+};
+
+struct audit_finding {
+    enum audit_rule rule;
+    uint32_t resource;     /* index, or AUDIT_NO_RESOURCE */
+    const uint8_t *record; /* KeyValue message; NULL when it is about no object */
+    uint32_t record_len;
+    uint32_t detail; /* READ_PROVIDER: the enum encryption_kind; residue: the enum audit_place */
+};
+#define AUDIT_NO_RESOURCE UINT32_MAX
+
+enum audit_demand {
+    AUDIT_ALL_ENCRYPTED, /* all that is expected to be encrypted is */
+    AUDIT_NO_PLAINTEXT,  /* no object of any resource is plaintext */
+    AUDIT_NO_STALE,      /* all was written by the provider and key that write now */
+    AUDIT_ONLY_KEY,      /* every KMS v2 value is under one key id */
+    AUDIT_NO_RESIDUE,    /* no plaintext is left over in any place that the source shows */
+    AUDIT_DEMAND_COUNT
+};
+extern const char *const audit_demand_names[AUDIT_DEMAND_COUNT]; /* "all-encrypted", … */
+
+struct audit_demanded {
+    enum audit_demand demand;
+    const char *key_id; /* of AUDIT_ONLY_KEY */
+    bool is_met;
+};
+
+/* Everything in it is borrowed and outlives the audit. */
+struct audit_wanted {
+    const char *const *prefixes; /* none: found in the keys, else "/registry/" */
+    size_t prefix_count;
+    const struct encryption_config *config; /* NULL: none */
+    const char *current_key;                /* the key id that writes now; NULL: not known */
+    struct audit_demanded demands[AUDIT_DEMANDS_MAX]; /* none: all-encrypted */
+    size_t demand_count;
+    bool fails_on[AUDIT_RULE_COUNT]; /* a finding of these rules is a failure too */
+};
+
+struct audit {
+    struct audit_wanted wanted;
+    struct bytes prefixes[AUDIT_PREFIXES_MAX]; /* each ends with '/' */
+    size_t prefix_count;
+    struct audit_counts totals;
+    bool is_stale_known; /* of all resources that are expected to be encrypted */
+    struct audit_resource *resources;
+    size_t resource_count;
+    struct audit_key_id *key_ids;
+    size_t key_id_count;
+    struct audit_finding *findings;
+    size_t finding_count;
+    uint64_t by_rule[AUDIT_RULE_COUNT];
+    uint64_t by_severity[AUDIT_SEVERITY_COUNT];
+    struct audit_residue residue[AUDIT_PLACE_COUNT];
+    enum audit_verdict verdict; /* the worst of what is expected, and of what can't be read */
+    bool has_residue;           /* plaintext of what is expected to be encrypted is left over */
+    bool is_met;                /* all demands are, and no rule of `fails_on` has a finding */
+    void *tables;
+};
+
+/* ---- before ---- */
+
+/* "no-residue", "only-key=ID". USAGE names the nearest word. */
+enum kerr audit_demand_read(const char *text, struct audit_demanded *ret,
+                            struct kerrinfo *e) MUST_CHECK;
+/* A rule's id, or a severity, which stands for all its rules. USAGE names the nearest word. */
+enum kerr audit_fail_on_read(const char *text, bool to[static AUDIT_RULE_COUNT],
+                             struct kerrinfo *e) MUST_CHECK;
+/* Fills `ret`; clean with audit_done even on failure. USAGE for a demand that can't be judged with
+ * what is known, CONFIG for a configuration that kube-apiserver does not load. */
+enum kerr audit_begin(const struct audit_wanted *wanted, struct audit *ret,
+                      struct kerrinfo *e) MUST_CHECK;
+void audit_done(struct audit *a);
+#define AUTO_AUDIT AUTO(audit_done) struct audit
+
+/* ---- what sources call ---- */
+
+/* Looks at a live key for the cluster's prefix; all keys, before the first audit_live. */
+enum kerr audit_note_key(struct audit *a, struct bytes key, struct kerrinfo *e) MUST_CHECK;
+/* Ends that. NOTFOUND when no key looks like Kubernetes'. */
+enum kerr audit_take_prefixes(struct audit *a, struct kerrinfo *e) MUST_CHECK;
+/* Counts a live key; `record` is its KeyValue message. */
+enum kerr audit_live(struct audit *a, struct bytes key, struct bytes value, struct bytes record,
+                     struct kerrinfo *e) MUST_CHECK;
+/* Counts what is left over of a value. `key` is empty when it is not known. */
+enum kerr audit_left_over(struct audit *a, enum audit_place place, struct bytes key,
+                          struct bytes value, struct kerrinfo *e) MUST_CHECK;
+/* Finds what is left over in bytes that are not in use. */
+enum kerr audit_scan(struct audit *a, enum audit_place place, struct bytes data,
+                     struct kerrinfo *e) MUST_CHECK;
+/* The source shows the place, whether or not something is there. */
+void audit_shows(struct audit *a, enum audit_place place);
+
+/* ---- after ---- */
+
+/* Verdicts, findings about resources and residue, demands. Once, behind everything else. */
+enum kerr audit_judge(struct audit *a, struct kerrinfo *e) MUST_CHECK;
+
+/* Encrypted and neither proved nor refuted. */
+uint64_t audit_unproved(const struct audit_counts *c);
+
+/* A finding in words; key and object are empty where it is about none. */
+struct audit_said {
+    const char *rule;
+    const char *severity;
+    const char *resource; /* NULL: none */
+    struct bytes key;
+    char object[512]; /* "namespace/name" */
+    uint64_t mod_revision;
+    char message[AUDIT_TEXT_BYTES];
+    const char *cure;
+};
+void audit_say(const struct audit *a, const struct audit_finding *f, struct audit_said *ret);
+
+/* "kmsv2:etcdseal", "aescbc:key1", "identity"; what the EncryptionConfiguration writes a resource
+ * with. False when there is none. */
+bool audit_expected(const struct audit *a, const struct audit_resource *r, char *to,
+                    size_t to_size);
+
+#endif

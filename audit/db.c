@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/db.h"
+
+#include "audit/index.h"
+#include "stored/mvcc.h"
+
+#define PROGRESS_ITEMS 0x3fff /* a mask: told once for that many */
+#define WALKS          2
+
+struct feed {
+    struct audit *audit;
+    struct bbolt *b;
+    struct index latest; /* by key: where the value of its latest revision lies in the file */
+    struct audit_db found;
+    struct mvcc_meta meta;
+    audit_progress_fn *progress;
+    void *progress_ctx;
+    uint64_t done;
+    uint64_t items;
+};
+
+struct item {
+    struct mvcc_revision revision;
+    struct mvcc_key_value kv;
+    uint64_t offset; /* of the record in the file */
+};
+
+static void tell(struct feed *f, size_t len)
+{
+    f->done += len;
+    if (f->progress != NULL && (f->items++ & PROGRESS_ITEMS) == 0) {
+        f->progress(f->progress_ctx, f->done, WALKS * f->b->file.len);
+    }
+}
+
+static enum kerr read_item(struct feed *f, struct bytes key, struct bytes value, struct item *ret,
+                           struct kerrinfo *e)
+{
+    tell(f, key.len + value.len);
+    if (!mvcc_revision_read(key, &ret->revision)) {
+        return bbolt_damaged(f->b, key.ptr, e, "a key of %zu bytes, expected a revision of etcd",
+                             key.len);
+    }
+    if (!mvcc_key_value_read(value, &ret->kv)) {
+        return bbolt_damaged(f->b, key.ptr, e, "revision %llu holds no KeyValue",
+                             (unsigned long long)ret->revision.main);
+    }
+    ret->offset = (uint64_t)(value.ptr - f->b->file.ptr);
+    return KERR_OK;
+}
+
+/* ---- first walk: the latest revision of each key ---- */
+
+struct same_key {
+    const struct bbolt *b;
+    struct bytes key;
+};
+
+static bool is_same_key(const void *ctx, uint64_t offset)
+{
+    const struct same_key *s = ctx;
+    struct mvcc_key_value kv;
+    /* The record was read whole before; what follows it does not matter. */
+    struct bytes from = bytes_of(s->b->file.ptr + offset, s->b->file.len - (size_t)offset);
+    return mvcc_key_of(from, &kv.key) && bytes_equal(kv.key, s->key);
+}
+
+static enum kerr note_item(void *ctx, struct bytes bucket, struct bytes key, struct bytes value,
+                           struct kerrinfo *e)
+{
+    struct feed *f = ctx;
+    struct item item;
+    if (bytes_equal_text(bucket, MVCC_BUCKET_META) && !mvcc_meta_take(key, value, &f->meta)) {
+        return bbolt_damaged(f->b, key.ptr, e, "%zu bytes of a number in the bucket meta",
+                             value.len);
+    }
+    if (!bytes_equal_text(bucket, MVCC_BUCKET_KEY)) {
+        return KERR_OK;
+    }
+    enum kerr k = read_item(f, key, value, &item, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    f->found.record_count++;
+    f->found.tombstone_count += item.revision.is_tombstone;
+    f->found.revision = item.revision.main;
+    struct same_key same = {f->b, item.kv.key};
+    uint64_t hash = index_hash(index_seed(), item.kv.key);
+    uint64_t *latest = index_find(&f->latest, hash, is_same_key, &same);
+    if (latest != NULL) {
+        *latest = item.offset;
+        return KERR_OK;
+    }
+    k = audit_note_key(f->audit, item.kv.key, e);
+    return k == KERR_OK ? index_add(&f->latest, hash, item.offset, e) : k;
+}
+
+/* ---- second walk: counting ---- */
+
+static bool is_offset(const void *ctx, uint64_t offset)
+{
+    return *(const uint64_t *)ctx == offset;
+}
+
+static enum kerr count_item(void *ctx, struct bytes bucket, struct bytes key, struct bytes value,
+                            struct kerrinfo *e)
+{
+    struct feed *f = ctx;
+    struct item item;
+    if (!bytes_equal_text(bucket, MVCC_BUCKET_KEY)) {
+        return KERR_OK;
+    }
+    enum kerr k = read_item(f, key, value, &item, e);
+    if (k != KERR_OK || item.revision.is_tombstone) {
+        return k;
+    }
+    uint64_t hash = index_hash(index_seed(), item.kv.key);
+    if (index_find(&f->latest, hash, is_offset, &item.offset) != NULL) {
+        return audit_live(f->audit, item.kv.key, item.kv.value, value, e);
+    }
+    return audit_left_over(f->audit, AUDIT_OLD_REVISIONS, item.kv.key, item.kv.value, e);
+}
+
+static enum kerr count_slack(void *ctx, struct bytes slack, struct kerrinfo *e)
+{
+    struct feed *f = ctx;
+    tell(f, slack.len);
+    return audit_scan(f->audit, AUDIT_PAGE_SLACK, slack, e);
+}
+
+static enum kerr count_free(struct feed *f, struct kerrinfo *e)
+{
+    size_t at = 0;
+    struct bytes run;
+    enum kerr k = KERR_OK;
+    while (k == KERR_OK && bbolt_unreached(f->b, &at, &run)) {
+        tell(f, run.len);
+        k = audit_scan(f->audit, AUDIT_FREE_PAGES, run, e);
+    }
+    return k;
+}
+
+static enum kerr walk_both(struct feed *f, struct kerrinfo *e)
+{
+    const struct bbolt_visit note = {.item = note_item, .ctx = f};
+    const struct bbolt_visit count = {.item = count_item, .slack = count_slack, .ctx = f};
+    enum kerr k = bbolt_walk(f->b, &note, e);
+    k = k == KERR_OK ? audit_take_prefixes(f->audit, e) : k;
+    k = k == KERR_OK ? bbolt_walk(f->b, &count, e) : k;
+    return k == KERR_OK ? count_free(f, e) : k;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+enum kerr audit_db(struct audit *a, struct bbolt *b, audit_progress_fn *progress,
+                   void *progress_ctx, struct audit_db *ret, struct kerrinfo *e)
+{
+    struct feed f = {.audit = a, .b = b, .progress = progress, .progress_ctx = progress_ctx};
+    audit_shows(a, AUDIT_OLD_REVISIONS);
+    audit_shows(a, AUDIT_FREE_PAGES);
+    audit_shows(a, AUDIT_PAGE_SLACK);
+    enum kerr k = walk_both(&f, e);
+    index_done(&f.latest);
+    if (k == KERR_OK) {
+        f.found.compact_revision = f.meta.finished_compact;
+        f.found.revision =
+            larger(f.found.revision, larger(f.meta.finished_compact, f.meta.scheduled_compact));
+        *ret = f.found;
+    }
+    return k;
+}

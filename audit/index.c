@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/index.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define FIRST_SIZE 1024
+#define ODD        0x9e3779b97f4a7c15ULL
+
+static pthread_once_t seed_once = PTHREAD_ONCE_INIT;
+static uint64_t seed;
+
+static void make_seed(void)
+{
+    /* Eight bytes never come in part. Without random bytes it is still a hash. */
+    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
+        seed = ODD;
+    }
+}
+
+uint64_t index_seed(void)
+{
+    (void)pthread_once(&seed_once, make_seed);
+    return seed;
+}
+
+/* Multiplies 64 by 64 bits and folds the 128 of the product, which mixes every bit into all. */
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+    __extension__ unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+uint64_t index_hash(uint64_t before, struct bytes data)
+{
+    uint64_t key = index_seed();
+    uint64_t h = before ^ fold(data.len ^ ODD, key | 1);
+    for (size_t at = 0; at < data.len; at += 8) {
+        uint64_t word = 0;
+        size_t left = data.len - at;
+        memcpy(&word, data.ptr + at, left < 8 ? left : 8);
+        h = fold(h ^ word ^ ODD, key ^ (h >> 7) ^ 0xd6e8feb86659fd93ULL);
+    }
+    h = fold(h ^ ODD, key | 1);
+    return h == 0 ? 1 : h;
+}
+
+static size_t place_of(const struct index *x, uint64_t hash)
+{
+    return (size_t)(hash & (x->size - 1));
+}
+
+uint64_t *index_find(const struct index *x, uint64_t hash, index_is_fn *is, const void *ctx)
+{
+    if (x->size == 0) {
+        return NULL;
+    }
+    for (size_t i = place_of(x, hash); x->slots[i].hash != 0; i = (i + 1) & (x->size - 1)) {
+        if (x->slots[i].hash == hash && (is == NULL || is(ctx, x->slots[i].value))) {
+            return &x->slots[i].value;
+        }
+    }
+    return NULL;
+}
+
+static void put(struct index *x, struct index_slot slot)
+{
+    size_t i = place_of(x, slot.hash);
+    while (x->slots[i].hash != 0) {
+        i = (i + 1) & (x->size - 1);
+    }
+    x->slots[i] = slot;
+    x->count++;
+}
+
+static enum kerr grow(struct index *x, struct kerrinfo *e)
+{
+    struct index larger = {.size = x->size == 0 ? FIRST_SIZE : x->size * 2};
+    larger.slots = calloc(larger.size, sizeof *larger.slots);
+    if (larger.slots == NULL) {
+        return kerr_set(e, KERR_NOMEM, "no memory for a table of %zu rows", larger.size);
+    }
+    for (size_t i = 0; i < x->size; i++) {
+        if (x->slots[i].hash != 0) {
+            put(&larger, x->slots[i]);
+        }
+    }
+    index_done(x);
+    *x = larger;
+    return KERR_OK;
+}
+
+enum kerr index_add(struct index *x, uint64_t hash, uint64_t value, struct kerrinfo *e)
+{
+    enum kerr k = (x->count + 1) * 4 > x->size * 3 ? grow(x, e) : KERR_OK;
+    if (k == KERR_OK) {
+        put(x, (struct index_slot){.hash = hash, .value = value});
+    }
+    return k;
+}
+
+void index_done(struct index *x)
+{
+    free(x->slots);
+    *x = (struct index){.size = 0};
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Verdicts, what is found about resources and residue, and whether the demands are met. */
+#include <string.h>
+
+#include "audit/tables.h"
+
+/* ---- verdicts ---- */
+
+static uint64_t encrypted(const struct audit_counts *c)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < VALUE_PLAINTEXT; i++) {
+        sum += c->classes[i];
+    }
+    return sum;
+}
+
+uint64_t audit_unproved(const struct audit_counts *c)
+{
+    uint64_t sum = encrypted(c);
+    return sum > c->undecryptable ? sum - c->undecryptable : 0;
+}
+
+static enum audit_verdict verdict_of(const struct audit_counts *c)
+{
+    uint64_t all = encrypted(c);
+    if (c->keys == 0) {
+        return AUDIT_NONE;
+    }
+    if (c->undecryptable > 0) {
+        return AUDIT_UNREADABLE;
+    }
+    if (all == 0) {
+        return AUDIT_PLAINTEXT;
+    }
+    if (all < c->keys) {
+        return AUDIT_PARTIAL;
+    }
+    return c->stale > 0 ? AUDIT_PENDING : AUDIT_ENCRYPTED;
+}
+
+/* Some plaintext and some not is PARTIAL, whether within one resource or between two. */
+static enum audit_verdict together(enum audit_verdict a, enum audit_verdict b)
+{
+    enum audit_verdict less = a < b ? a : b;
+    enum audit_verdict more = a < b ? b : a;
+    return more == AUDIT_PLAINTEXT && less != AUDIT_PLAINTEXT && less != AUDIT_NONE ? AUDIT_PARTIAL
+                                                                                    : more;
+}
+
+static void judge_resources(struct audit *a)
+{
+    a->is_stale_known = true;
+    for (size_t i = 0; i < a->resource_count; i++) {
+        struct audit_resource *r = &a->resources[i];
+        bool is_inside = strcmp(r->name, TABLES_OUTSIDE) != 0;
+        r->verdict = is_inside || r->counts.undecryptable > 0 ? verdict_of(&r->counts) : AUDIT_NONE;
+        if (r->is_expected || r->verdict == AUDIT_UNREADABLE) {
+            a->verdict = together(a->verdict, r->verdict);
+        }
+        a->is_stale_known = a->is_stale_known && (r->is_stale_known || !r->is_expected);
+    }
+}
+
+/* ---- findings ---- */
+
+/* One for each kind of provider that reads what others may have put there. */
+static enum kerr find_readers(struct audit *a, uint32_t at, struct kerrinfo *e)
+{
+    const struct audit_resource *r = &a->resources[at];
+    unsigned seen = 0;
+    enum kerr k = KERR_OK;
+    for (size_t i = 0; i < r->entry_count && r->is_expected; i++) {
+        const struct encryption_entry *entry = r->entries[i];
+        for (size_t j = 0; j < entry->provider_count && k == KERR_OK; j++) {
+            const struct encryption_provider *p = &entry->providers[j];
+            if (expect_is_loose(p) && (seen >> p->kind & 1) == 0) {
+                seen |= 1U << p->kind;
+                k = tables_find(a, AUDIT_RULE_READ_PROVIDER, at, bytes_of(NULL, 0), p->kind, e);
+            }
+        }
+    }
+    return k;
+}
+
+static enum kerr find_residue(struct audit *a, struct kerrinfo *e)
+{
+    static const enum audit_rule rules[AUDIT_PLACE_COUNT] = {
+        [AUDIT_OLD_REVISIONS] = AUDIT_RULE_RESIDUE_OLD_REVISIONS,
+        [AUDIT_FREE_PAGES] = AUDIT_RULE_RESIDUE_FREE_PAGES,
+        [AUDIT_PAGE_SLACK] = AUDIT_RULE_RESIDUE_PAGE_SLACK,
+    };
+    enum kerr k = KERR_OK;
+    for (uint32_t i = 0; i < AUDIT_PLACE_COUNT && k == KERR_OK; i++) {
+        if (a->residue[i].plaintext > 0) {
+            a->has_residue = true;
+            k = tables_find(a, rules[i], AUDIT_NO_RESOURCE, bytes_of(NULL, 0), i, e);
+        }
+    }
+    return k;
+}
+
+static enum kerr find_more(struct audit *a, struct kerrinfo *e)
+{
+    enum kerr k = KERR_OK;
+    uint64_t expected = 0;
+    for (uint32_t i = 0; i < a->resource_count && k == KERR_OK; i++) {
+        expected += a->resources[i].is_expected ? a->resources[i].counts.keys : 0;
+        k = a->resources[i].counts.keys > 0 ? find_readers(a, i, e) : KERR_OK;
+    }
+    if (k == KERR_OK && expected == 0) {
+        k = tables_find(a, AUDIT_RULE_NOTHING_EXPECTED, AUDIT_NO_RESOURCE, bytes_of(NULL, 0), 0, e);
+    }
+    return k == KERR_OK ? find_residue(a, e) : k;
+}
+
+/* ---- demands ---- */
+
+static bool is_all_encrypted(const struct audit *a)
+{
+    for (size_t i = 0; i < a->resource_count; i++) {
+        const struct audit_resource *r = &a->resources[i];
+        if (r->is_expected && encrypted(&r->counts) < r->counts.keys) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_only_key(const struct audit *a, const char *key_id)
+{
+    for (size_t i = 0; i < a->key_id_count; i++) {
+        const struct audit_key_id *row = &a->key_ids[i];
+        if (row->class_of == VALUE_KMSV2 && row->objects > 0 &&
+            !bytes_equal_text(row->id, key_id)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_met(const struct audit *a, const struct audit_demanded *d)
+{
+    switch (d->demand) {
+    case AUDIT_ALL_ENCRYPTED:
+        return is_all_encrypted(a);
+    case AUDIT_NO_PLAINTEXT:
+        return a->totals.classes[VALUE_PLAINTEXT] == 0;
+    case AUDIT_NO_STALE:
+        return a->totals.stale == 0;
+    case AUDIT_ONLY_KEY:
+        return is_only_key(a, d->key_id);
+    case AUDIT_NO_RESIDUE:
+        return !a->has_residue;
+    case AUDIT_DEMAND_COUNT:
+        break;
+    }
+    return false;
+}
+
+enum kerr audit_judge(struct audit *a, struct kerrinfo *e)
+{
+    judge_resources(a);
+    enum kerr k = find_more(a, e);
+    a->is_met = true;
+    for (size_t i = 0; i < a->wanted.demand_count; i++) {
+        struct audit_demanded *d = &a->wanted.demands[i];
+        d->is_met = is_met(a, d);
+        a->is_met = a->is_met && d->is_met;
+    }
+    for (size_t i = 0; i < AUDIT_RULE_COUNT; i++) {
+        a->is_met = a->is_met && (!a->wanted.fails_on[i] || a->by_rule[i] == 0);
+    }
+    return k;
+}

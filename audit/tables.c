@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/tables.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_ROWS   16
+#define FINDINGS_MAX ((size_t)1 << 32) /* as many as there are objects */
+
+/* Rows double whenever their number is a power of two. */
+enum kerr tables_grow(void **rows, size_t *count, size_t row_bytes, size_t max, const char *what,
+                      void **ret, struct kerrinfo *e)
+{
+    bool is_full = *count == 0 || (*count >= FIRST_ROWS && (*count & (*count - 1)) == 0);
+    if (*count == max) {
+        return kerr_set(e, KERR_LIMIT, "more than %zu %s", max, what);
+    }
+    if (is_full) {
+        size_t room = *count == 0 ? FIRST_ROWS : *count * 2;
+        void *larger = reallocarray(*rows, room, row_bytes);
+        if (larger == NULL) {
+            return kerr_set(e, KERR_NOMEM, "no memory for %zu %s", room, what);
+        }
+        *rows = larger;
+    }
+    *ret = (char *)*rows + *count * row_bytes;
+    memset(*ret, 0, row_bytes);
+    (*count)++;
+    return KERR_OK;
+}
+
+enum kerr tables_find(struct audit *a, enum audit_rule rule, uint32_t resource, struct bytes record,
+                      uint32_t detail, struct kerrinfo *e)
+{
+    void *rows = a->findings;
+    void *row = NULL;
+    enum kerr k = tables_grow(&rows, &a->finding_count, sizeof *a->findings, FINDINGS_MAX,
+                              "findings", &row, e);
+    a->findings = rows;
+    if (k != KERR_OK) {
+        return k;
+    }
+    *(struct audit_finding *)row = (struct audit_finding){.rule = rule,
+                                                          .resource = resource,
+                                                          .record = record.ptr,
+                                                          .record_len = (uint32_t)record.len,
+                                                          .detail = detail};
+    a->by_rule[rule]++;
+    a->by_severity[audit_rules[rule].severity]++;
+    return KERR_OK;
+}
+
+/* ---- resources ---- */
+
+struct named {
+    const struct audit *audit;
+    const char *name;
+};
+
+static bool is_resource(const void *ctx, uint64_t value)
+{
+    const struct named *n = ctx;
+    return strcmp(n->audit->resources[value].name, n->name) == 0;
+}
+
+enum kerr tables_resource_named(struct audit *a, const struct resource_key *key, uint32_t *ret,
+                                struct kerrinfo *e)
+{
+    struct audit_tables *t = a->tables;
+    char name[AUDIT_NAME_BYTES] = TABLES_OUTSIDE;
+    if (key != NULL) {
+        resource_text(key, name, sizeof name);
+    }
+    struct named wanted = {a, name};
+    uint64_t hash = index_hash(index_seed(), bytes_of_text(name));
+    const uint64_t *found = index_find(&t->resources, hash, is_resource, &wanted);
+    if (found != NULL) {
+        *ret = (uint32_t)*found;
+        return KERR_OK;
+    }
+    void *rows = a->resources;
+    void *row = NULL;
+    enum kerr k = tables_grow(&rows, &a->resource_count, sizeof *a->resources, AUDIT_RESOURCES_MAX,
+                              "resources", &row, e);
+    a->resources = rows;
+    k = k == KERR_OK ? index_add(&t->resources, hash, a->resource_count - 1, e) : k;
+    if (k == KERR_OK) {
+        struct audit_resource *r = row;
+        memcpy(r->name, name, sizeof name);
+        expect_of(a, key, r);
+        *ret = (uint32_t)(a->resource_count - 1);
+    }
+    return k;
+}
+
+enum kerr tables_resource(struct audit *a, struct bytes key, uint32_t *ret, struct kerrinfo *e)
+{
+    struct resource_key found;
+    bool is_inside = false;
+    for (size_t i = 0; i < a->prefix_count && !is_inside; i++) {
+        is_inside = resource_of_key(key, a->prefixes[i], &found);
+    }
+    return tables_resource_named(a, is_inside ? &found : NULL, ret, e);
+}
+
+/* ---- key ids ---- */
+
+struct key_wanted {
+    const struct audit *audit;
+    const struct audit_key_id *row;
+};
+
+static bool is_key_id(const void *ctx, uint64_t value)
+{
+    const struct key_wanted *w = ctx;
+    const struct audit_key_id *row = &w->audit->key_ids[value];
+    return row->class_of == w->row->class_of && bytes_equal(row->provider, w->row->provider) &&
+           bytes_equal(row->id, w->row->id);
+}
+
+enum kerr tables_key_id(struct audit *a, const struct stored_value *v, struct audit_key_id **ret,
+                        struct kerrinfo *e)
+{
+    struct audit_tables *t = a->tables;
+    bool is_kms = v->class_of == VALUE_KMSV2 || v->class_of == VALUE_KMSV1;
+    struct audit_key_id wanted = {
+        .class_of = v->class_of,
+        .provider = is_kms ? v->provider : bytes_of(NULL, 0),
+        .id = is_kms ? v->kms.key_id : v->provider,
+    };
+    uint64_t hash = index_hash(index_hash(index_seed() ^ v->class_of, wanted.provider), wanted.id);
+    struct key_wanted ctx = {a, &wanted};
+    const uint64_t *found = index_find(&t->key_ids, hash, is_key_id, &ctx);
+    if (found != NULL) {
+        *ret = &a->key_ids[*found];
+        return KERR_OK;
+    }
+    void *rows = a->key_ids;
+    void *row = NULL;
+    enum kerr k = tables_grow(&rows, &a->key_id_count, sizeof *a->key_ids, AUDIT_KEY_IDS_MAX,
+                              "key ids", &row, e);
+    a->key_ids = rows;
+    k = k == KERR_OK ? index_add(&t->key_ids, hash, a->key_id_count - 1, e) : k;
+    if (k == KERR_OK) {
+        *ret = row;
+        **ret = wanted;
+    }
+    return k;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the room share behind audit.h. Private to audit. */
+#ifndef ETCDSEAL_AUDIT_TABLES_H
+#define ETCDSEAL_AUDIT_TABLES_H
+
+#include "audit/audit.h"
+#include "audit/index.h"
+
+struct audit_tables {
+    struct index resources; /* by name */
+    struct index key_ids;   /* by class, provider and id */
+    struct index seeds;
+    bool has_default_prefix; /* a key below /registry/ was noted */
+};
+
+/* Appends a row, all zero, to an array that grows up to `max` rows. */
+enum kerr tables_grow(void **rows, size_t *count, size_t row_bytes, size_t max, const char *what,
+                      void **ret, struct kerrinfo *e) MUST_CHECK;
+enum kerr tables_find(struct audit *a, enum audit_rule rule, uint32_t resource, struct bytes record,
+                      uint32_t detail, struct kerrinfo *e) MUST_CHECK;
+
+/* The row of the resource that a key belongs to; its name is "(outside)" where there is none. */
+enum kerr tables_resource(struct audit *a, struct bytes key, uint32_t *ret,
+                          struct kerrinfo *e) MUST_CHECK;
+enum kerr tables_resource_named(struct audit *a, const struct resource_key *key, uint32_t *ret,
+                                struct kerrinfo *e) MUST_CHECK;
+#define TABLES_OUTSIDE "(outside)"
+
+enum kerr tables_key_id(struct audit *a, const struct stored_value *v, struct audit_key_id **ret,
+                        struct kerrinfo *e) MUST_CHECK;
+
+/* ---- expect.c ---- */
+
+enum reading {
+    READ_BY_WRITER, /* by what writes now */
+    READ_BY_OTHER,  /* by another provider or key of the list */
+    READ_BY_NOBODY, /* the list has no such provider */
+    READ_NO_KEY,    /* it has the provider, not the key name */
+};
+
+/* What is expected of a resource, from the EncryptionConfiguration. */
+void expect_of(const struct audit *a, const struct resource_key *key, struct audit_resource *to);
+/* How kube-apiserver would read a value; corrects names with ':' in them. */
+enum reading expect_reading(const struct audit_resource *r, struct stored_value *v);
+/* A provider that reads what somebody else may have put there. */
+bool expect_is_loose(const struct encryption_provider *p);
+
+#endif

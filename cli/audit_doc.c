@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
+#include "base/text.h"
+#include "cli/audit_report.h"
+#include "crypto/hash.h"
+
+#define HASH_TEXT_BYTES (sizeof "sha256:" + 2 * (size_t)HASH_BYTES)
+
+/* As kube-apiserver's metrics show a key id. */
+static void put_hash(struct doc *d, const char *name, struct bytes key_id)
+{
+    uint8_t hash[HASH_BYTES];
+    char text[HASH_TEXT_BYTES] = "sha256:";
+    hash_sha256(key_id, hash);
+    text_hex(BYTES_OF(hash), text + sizeof "sha256:" - 1);
+    doc_text(d, name, key_id.len == 0 ? NULL : text);
+}
+
+static void put_maybe(struct doc *d, const char *name, bool is_known, uint64_t number)
+{
+    if (is_known) {
+        doc_u64(d, name, number);
+    } else {
+        doc_text(d, name, NULL);
+    }
+}
+
+static void put_counts(struct doc *d, const struct audit_counts *c, bool is_stale_known)
+{
+    doc_u64(d, "keys", c->keys);
+    for (size_t i = 0; i < VALUE_CLASS_COUNT; i++) {
+        doc_u64(d, value_class_names[i], c->classes[i]);
+    }
+    doc_u64(d, "proved", 0);
+    doc_u64(d, "undecryptable", c->undecryptable);
+    doc_u64(d, "unproved", audit_unproved(c));
+    put_maybe(d, "stale", is_stale_known, c->stale);
+}
+
+static void put_source(struct doc *d, const struct audit_report *r)
+{
+    doc_object(d, "source");
+    doc_text(d, "kind", r->is_snapshot ? "snapshot" : "db");
+    doc_array(d, "files");
+    doc_object(d, NULL);
+    doc_text(d, "path", r->path);
+    doc_u64(d, "size", r->size);
+    doc_text(d, "sha256", r->sha256);
+    doc_close(d);
+    doc_close(d);
+    doc_u64(d, "revision", r->db.revision);
+    doc_u64(d, "compact_revision", r->db.compact_revision);
+    doc_u64(d, "records", r->db.record_count);
+    doc_u64(d, "tombstones", r->db.tombstone_count);
+    doc_array(d, "prefixes");
+    for (size_t i = 0; i < r->audit->prefix_count; i++) {
+        doc_view(d, NULL, r->audit->prefixes[i]);
+    }
+    doc_close(d);
+    doc_close(d);
+}
+
+static void put_demands(struct doc *d, const struct audit *a)
+{
+    doc_array(d, "demands");
+    for (size_t i = 0; i < a->wanted.demand_count; i++) {
+        const struct audit_demanded *demand = &a->wanted.demands[i];
+        doc_object(d, NULL);
+        doc_text(d, "demand", audit_demand_names[demand->demand]);
+        doc_text(d, "key_id", demand->key_id);
+        doc_bool(d, "met", demand->is_met);
+        doc_close(d);
+    }
+    doc_close(d);
+}
+
+static void put_resource(struct doc *d, const struct audit *a, const struct audit_resource *r)
+{
+    char expected[AUDIT_TEXT_BYTES];
+    bool has_expected = audit_expected(a, r, expected, sizeof expected);
+    doc_object(d, NULL);
+    doc_text(d, "resource", r->name);
+    doc_text(d, "expected", has_expected ? expected : NULL);
+    doc_bool(d, "expected_encrypted", r->is_expected);
+    put_counts(d, &r->counts, r->is_stale_known);
+    doc_text(d, "verdict", audit_verdict_names[r->verdict]);
+    doc_close(d);
+}
+
+static void put_key_id(struct doc *d, const struct audit_key_id *row)
+{
+    bool is_kms = row->class_of == VALUE_KMSV2 || row->class_of == VALUE_KMSV1;
+    bool has_id = row->class_of != VALUE_KMSV1;
+    doc_object(d, NULL);
+    doc_text(d, "class", value_class_names[row->class_of]);
+    doc_view(d, "provider",
+             is_kms ? row->provider : bytes_of_text(value_class_names[row->class_of]));
+    if (has_id) {
+        doc_view(d, "key_id", row->id);
+    } else {
+        doc_text(d, "key_id", NULL);
+    }
+    put_hash(d, "key_id_hash", row->class_of == VALUE_KMSV2 ? row->id : bytes_of(NULL, 0));
+    doc_u64(d, "objects", row->objects);
+    put_maybe(d, "seeds", row->class_of == VALUE_KMSV2, row->seeds);
+    doc_u64(d, "proved", 0);
+    doc_u64(d, "undecryptable", row->undecryptable);
+    doc_close(d);
+}
+
+static void put_finding(struct doc *d, const struct audit *a, const struct audit_finding *f)
+{
+    struct audit_said said;
+    audit_say(a, f, &said);
+    bool has_object = said.key.len > 0;
+    doc_object(d, NULL);
+    doc_text(d, "rule", said.rule);
+    doc_text(d, "severity", said.severity);
+    doc_text(d, "resource", said.resource);
+    doc_text(d, "object", has_object ? said.object : NULL);
+    if (has_object) {
+        doc_view(d, "etcd_key", said.key);
+    } else {
+        doc_text(d, "etcd_key", NULL);
+    }
+    put_maybe(d, "mod_revision", has_object, said.mod_revision);
+    doc_text(d, "message", said.message);
+    doc_text(d, "cure", said.cure);
+    doc_close(d);
+}
+
+/* A key id may stand under several providers; the map has one number for each id. */
+static bool is_first(const struct audit *a, size_t at)
+{
+    for (size_t i = 0; i < at; i++) {
+        if (a->key_ids[i].class_of == VALUE_KMSV2 &&
+            bytes_equal(a->key_ids[i].id, a->key_ids[at].id)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void put_residue_key(struct doc *d, const struct audit *a, size_t at, enum audit_place place)
+{
+    uint64_t sum = 0;
+    AUTO_TEXT id = NULL;
+    for (size_t i = at; i < a->key_id_count; i++) {
+        bool is_same = a->key_ids[i].class_of == VALUE_KMSV2 &&
+                       bytes_equal(a->key_ids[i].id, a->key_ids[at].id);
+        sum += is_same ? a->key_ids[i].residue[place] : 0;
+    }
+    if (sum > 0 && d->k == KERR_OK) {
+        d->k = text_dup(a->key_ids[at].id, &id, d->e);
+    }
+    if (sum > 0 && d->k == KERR_OK) {
+        doc_u64(d, id, sum);
+    }
+}
+
+static void put_residue(struct doc *d, const struct audit *a)
+{
+    doc_object(d, "residue");
+    for (unsigned i = 0; i < AUDIT_PLACE_COUNT; i++) {
+        const struct audit_residue *place = &a->residue[i];
+        doc_object(d, audit_place_names[i]);
+        doc_u64(d, "values", place->values);
+        doc_u64(d, "plaintext", place->plaintext);
+        doc_object(d, "key_ids");
+        for (size_t j = 0; j < a->key_id_count; j++) {
+            if (a->key_ids[j].class_of == VALUE_KMSV2 && is_first(a, j)) {
+                put_residue_key(d, a, j, (enum audit_place)i);
+            }
+        }
+        doc_close(d);
+        doc_close(d);
+    }
+    doc_text(d, "wal", NULL); /* a database file does not show them */
+    doc_text(d, "kine_old_value", NULL);
+    doc_close(d);
+}
+
+/* What was written so far leaves the buffer. */
+static void flush(struct doc *d)
+{
+    if (d->k == KERR_OK) {
+        d->k = out_print(d->to, d->e);
+        d->to->len = 0;
+    }
+}
+
+static void put_lists(struct doc *d, const struct options *o, const struct audit *a)
+{
+    size_t max = o->max_findings == 0 || o->max_findings > a->finding_count ? a->finding_count
+                                                                            : o->max_findings;
+    doc_array(d, "resources");
+    for (size_t i = 0; i < a->resource_count; i++, flush(d)) {
+        put_resource(d, a, &a->resources[i]);
+    }
+    doc_close(d);
+    doc_array(d, "key_ids");
+    for (size_t i = 0; i < a->key_id_count; i++, flush(d)) {
+        put_key_id(d, &a->key_ids[i]);
+    }
+    doc_close(d);
+    doc_u64(d, "findings_count", a->finding_count);
+    doc_array(d, "findings");
+    for (size_t i = 0; i < max && d->k == KERR_OK; i++, flush(d)) {
+        put_finding(d, a, &a->findings[i]);
+    }
+    doc_close(d);
+}
+
+enum kerr audit_print_doc(const struct options *o, const struct audit_report *r, struct kerrinfo *e)
+{
+    const struct audit *a = r->audit;
+    AUTO_BUF text;
+    buf_init(&text, DOC_MAX);
+    struct doc d = out_doc(o, &text, e);
+    doc_object(&d, NULL);
+    doc_text(&d, "schema", AUDIT_SCHEMA);
+    doc_text(&d, "version", ETCDSEAL_VERSION);
+    doc_text(&d, "verdict", audit_verdict_names[a->verdict]);
+    doc_bool(&d, "has_residue", a->has_residue);
+    doc_bool(&d, "as_demanded", a->is_met);
+    put_demands(&d, a);
+    put_source(&d, r);
+    doc_time(&d, "started_at", r->started_s);
+    doc_u64(&d, "duration_ms", r->duration_ms);
+    doc_object(&d, "totals");
+    put_counts(&d, &a->totals, a->is_stale_known);
+    doc_close(&d);
+    put_lists(&d, o, a);
+    put_residue(&d, a);
+    enum kerr k = doc_end(&d);
+    return k == KERR_OK ? out_print(&text, e) : k;
+}

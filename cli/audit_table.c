@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/audit_report.h"
+
+#define ROWS_MAX      400 /* of a table; a person reads no more */
+#define OBJECTS_TABLE 5   /* for each rule */
+#define OBJECTS_WIDE  100
+#define SHOWN_BYTES   256
+#define KEY_ID_BYTES  80
+
+static bool is_wide(const struct options *o)
+{
+    return strcmp(o->output, "wide") == 0;
+}
+
+static void cell_of(struct table *t, struct bytes text)
+{
+    char shown[KEY_ID_BYTES];
+    text_escape(text, shown, sizeof shown);
+    table_cell(t, shown);
+}
+
+static void cell_maybe(struct table *t, bool is_known, uint64_t number)
+{
+    if (is_known) {
+        table_u64(t, number);
+    } else {
+        table_cell(t, "?");
+    }
+}
+
+/* "… and 3 more" below a table that was cut. */
+static enum kerr put_more(struct buf *to, size_t count, struct kerrinfo *e)
+{
+    return count <= ROWS_MAX
+               ? KERR_OK
+               : buf_printf(to, e, "... and %zu more: -o json prints all\n", count - ROWS_MAX);
+}
+
+static uint64_t encrypted(const struct audit_counts *c)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < VALUE_PLAINTEXT; i++) {
+        sum += c->classes[i];
+    }
+    return sum;
+}
+
+static void put_row(struct table *t, const struct options *o, const struct audit *a,
+                    const struct audit_resource *r)
+{
+    char expected[AUDIT_TEXT_BYTES];
+    bool has_expected = audit_expected(a, r, expected, sizeof expected);
+    table_cell(t, r->name);
+    table_cell(t, has_expected ? expected : r->is_expected ? "encrypted" : NULL);
+    table_u64(t, r->counts.keys);
+    for (size_t i = 0; i < VALUE_PLAINTEXT && is_wide(o); i++) {
+        table_u64(t, r->counts.classes[i]);
+    }
+    if (!is_wide(o)) {
+        table_u64(t, encrypted(&r->counts));
+    }
+    table_u64(t, r->counts.classes[VALUE_PLAINTEXT]);
+    table_u64(t, r->counts.classes[VALUE_OTHER]);
+    table_u64(t, r->counts.undecryptable);
+    cell_maybe(t, r->is_stale_known, r->counts.stale);
+    table_cell(t, audit_verdict_names[r->verdict]);
+}
+
+static enum kerr put_resources(struct buf *to, const struct options *o, const struct audit *a,
+                               struct kerrinfo *e)
+{
+    static const char *const titles[] = {"RESOURCE",   "EXPECTED",  "KEYS",
+                                         "ENCRYPTED",  "PLAINTEXT", "OTHER",
+                                         "UNREADABLE", "STALE",     "VERDICT"};
+    static const char *const wide[] = {"RESOURCE",   "EXPECTED", "KEYS",      "KMSV2",     "KMSV1",
+                                       "AESCBC",     "AESGCM",   "SECRETBOX", "PLAINTEXT", "OTHER",
+                                       "UNREADABLE", "STALE",    "VERDICT"};
+    AUTO_TABLE t;
+    table_init(&t, is_wide(o) ? wide : titles, is_wide(o) ? ARRAY_LEN(wide) : ARRAY_LEN(titles), e);
+    for (size_t i = 0; i < a->resource_count && i < ROWS_MAX; i++) {
+        put_row(&t, o, a, &a->resources[i]);
+    }
+    enum kerr k = table_print(&t, to);
+    return k == KERR_OK ? put_more(to, a->resource_count, e) : k;
+}
+
+static enum kerr put_key_ids(struct buf *to, const struct audit *a, struct kerrinfo *e)
+{
+    static const char *const titles[] = {"PROVIDER", "KEY",           "OBJECTS",    "SEEDS",
+                                         "CLASS",    "OLD-REVISIONS", "FREE-PAGES", "PAGE-SLACK"};
+    AUTO_TABLE t;
+    if (a->key_id_count == 0) {
+        return KERR_OK;
+    }
+    table_init(&t, titles, ARRAY_LEN(titles), e);
+    for (size_t i = 0; i < a->key_id_count && i < ROWS_MAX; i++) {
+        const struct audit_key_id *row = &a->key_ids[i];
+        bool is_v2 = row->class_of == VALUE_KMSV2;
+        cell_of(&t, row->provider);
+        cell_of(&t, row->id);
+        table_u64(&t, row->objects);
+        if (is_v2) {
+            table_u64(&t, row->seeds);
+        } else {
+            table_cell(&t, NULL);
+        }
+        table_cell(&t, value_class_names[row->class_of]);
+        for (size_t j = 0; j < AUDIT_PLACE_COUNT; j++) {
+            if (is_v2) {
+                table_u64(&t, row->residue[j]);
+            } else {
+                table_cell(&t, NULL);
+            }
+        }
+    }
+    enum kerr k = buf_put_text(to, "\n", e);
+    k = k == KERR_OK ? table_print(&t, to) : k;
+    return k == KERR_OK ? put_more(to, a->key_id_count, e) : k;
+}
+
+static enum kerr put_residue(struct buf *to, const struct audit *a, struct kerrinfo *e)
+{
+    static const char *const titles[] = {"LEFT-OVER", "VALUES", "PLAINTEXT"};
+    AUTO_TABLE t;
+    table_init(&t, titles, ARRAY_LEN(titles), e);
+    for (size_t i = 0; i < AUDIT_PLACE_COUNT; i++) {
+        table_cell(&t, audit_place_names[i]);
+        table_u64(&t, a->residue[i].values);
+        table_u64(&t, a->residue[i].plaintext);
+    }
+    enum kerr k = buf_put_text(to, "\n", e);
+    return k == KERR_OK ? table_print(&t, to) : k;
+}
+
+/* ---- findings, rule by rule ---- */
+
+static enum kerr put_object(struct buf *to, const struct audit *a, const struct audit_finding *f,
+                            struct kerrinfo *e)
+{
+    struct audit_said said;
+    char key[SHOWN_BYTES];
+    char resource[SHOWN_BYTES];
+    audit_say(a, f, &said);
+    text_escape(said.key, key, sizeof key);
+    text_escape(bytes_of_text(said.resource == NULL ? "" : said.resource), resource,
+                sizeof resource);
+    const char *detail = said.message + strlen(audit_rules[f->rule].message);
+    detail += strncmp(detail, ": ", 2) == 0 ? 2 : 0;
+    return buf_printf(to, e, "  %s%s%s\n", said.key.len > 0 ? key : resource,
+                      *detail != 0 && (said.key.len > 0 || *resource != 0) ? "  " : "", detail);
+}
+
+static enum kerr put_rule(struct buf *to, const struct options *o, const struct audit *a,
+                          enum audit_rule rule, struct kerrinfo *e)
+{
+    const struct audit_rule_info *info = &audit_rules[rule];
+    uint64_t max = o->max_findings > 0 ? o->max_findings
+                   : is_wide(o)        ? OBJECTS_WIDE
+                                       : OBJECTS_TABLE;
+    uint64_t shown = 0;
+    enum kerr k =
+        buf_printf(to, e, "\n%s: %s: %" PRIu64 ": %s\n", audit_severity_names[info->severity],
+                   info->id, a->by_rule[rule], info->message);
+    for (size_t i = 0; i < a->finding_count && shown < max && k == KERR_OK; i++) {
+        if (a->findings[i].rule == rule) {
+            shown++;
+            k = put_object(to, a, &a->findings[i], e);
+        }
+        if (k == KERR_OK && to->len > DOC_MAX / 2) {
+            k = out_print(to, e);
+            to->len = 0;
+        }
+    }
+    if (k == KERR_OK && shown < a->by_rule[rule]) {
+        k = buf_printf(to, e, "  ... and %" PRIu64 " more\n", a->by_rule[rule] - shown);
+    }
+    return k == KERR_OK ? buf_printf(to, e, "  cure: %s\n", info->cure) : k;
+}
+
+static enum kerr put_head(struct buf *to, const struct audit_report *r, struct kerrinfo *e)
+{
+    const struct audit *a = r->audit;
+    char path[SHOWN_BYTES];
+    text_escape(bytes_of_text(r->path), path, sizeof path);
+    enum kerr k = buf_printf(
+        to, e, "%s%s: %" PRIu64 " keys of %s (%s, %" PRIu64 " bytes, revision %" PRIu64 ")\n",
+        audit_verdict_names[a->verdict], a->has_residue ? " with RESIDUE" : "", a->totals.keys,
+        path, r->is_snapshot ? "snapshot" : "db", r->size, r->db.revision);
+    for (size_t i = 0; i < a->wanted.demand_count && k == KERR_OK; i++) {
+        const struct audit_demanded *d = &a->wanted.demands[i];
+        char key[KEY_ID_BYTES] = "";
+        text_escape(bytes_of_text(d->key_id == NULL ? "" : d->key_id), key, sizeof key);
+        k = buf_printf(to, e, "demanded %s%s%s: %s\n", audit_demand_names[d->demand],
+                       d->key_id == NULL ? "" : "=", key, d->is_met ? "met" : "NOT MET");
+    }
+    if (k == KERR_OK && r->sha256 != NULL) {
+        k = buf_printf(to, e, "sha256 %s\n", r->sha256);
+    }
+    return k == KERR_OK ? buf_put_text(to, "\n", e) : k;
+}
+
+enum kerr audit_print_table(const struct options *o, const struct audit_report *r,
+                            struct kerrinfo *e)
+{
+    const struct audit *a = r->audit;
+    AUTO_BUF text;
+    buf_init(&text, DOC_MAX);
+    enum kerr k = put_head(&text, r, e);
+    k = k == KERR_OK ? put_resources(&text, o, a, e) : k;
+    k = k == KERR_OK ? put_key_ids(&text, a, e) : k;
+    k = k == KERR_OK ? put_residue(&text, a, e) : k;
+    for (unsigned i = 0; i < AUDIT_RULE_COUNT && k == KERR_OK; i++) {
+        k = a->by_rule[i] > 0 ? put_rule(&text, o, a, (enum audit_rule)i, e) : KERR_OK;
+    }
+    return k == KERR_OK ? out_print(&text, e) : k;
+}

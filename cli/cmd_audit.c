@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* etcdseal audit: what etcd really holds. Reads only, and needs no key. */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "base/secret.h"
+#include "base/text.h"
+#include "cli/audit_report.h"
+#include "cli/commands.h"
+#include "crypto/hash.h"
+
+#define EXIT_UNREAD 3
+
+/* ---- progress ---- */
+
+#define LARGE_BYTES ((uint64_t)256 << 20) /* below, nobody waits */
+#define TERMINAL_MS 500
+#define LOG_MS      10000
+
+struct progress {
+    uint64_t start_ms;
+    uint64_t last_ms;
+    bool is_terminal;
+    bool is_shown;
+};
+
+static void show_progress(void *ctx, uint64_t done, uint64_t total)
+{
+    struct progress *p = ctx;
+    uint64_t now = clock_mono_ms();
+    if (now - p->last_ms < (p->is_terminal ? TERMINAL_MS : LOG_MS)) {
+        return;
+    }
+    p->last_ms = now;
+    p->is_shown = true;
+    uint64_t spent = now - p->start_ms;
+    uint64_t left = done == 0 ? 0 : (total > done ? total - done : 0) * spent / done;
+    (void)fprintf(stderr, "%s%" PRIu64 " %% read, %" PRIu64 " s left%s", p->is_terminal ? "\r" : "",
+                  done * 100 / total, left / 1000, p->is_terminal ? "  " : "\n");
+}
+
+static void end_progress(const struct progress *p)
+{
+    if (p->is_shown && p->is_terminal) {
+        (void)fputs("\r                              \r", stderr);
+    }
+}
+
+/* ---- the source ---- */
+
+/* Somebody cut the file while it was read, or the disk failed: nothing that was counted is whole.
+ */
+static void on_bus_error(int number)
+{
+    static const char text[] = "etcdseal: the file became shorter or its disk failed while it was "
+                               "read; audit a copy\n";
+    (void)number;
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(EXIT_UNREAD);
+}
+
+static enum kerr catch_bus_errors(struct kerrinfo *e)
+{
+    struct sigaction action = {.sa_handler = on_bus_error};
+    return sigaction(SIGBUS, &action, NULL) == 0
+               ? KERR_OK
+               : kerr_set(e, KERR_BUG, "cannot set a handler for SIGBUS");
+}
+
+static enum kerr open_source(const struct options *o, struct file_map *map, struct bbolt *db,
+                             struct kerrinfo *e)
+{
+    struct kerrinfo cause = {0};
+    enum kerr k = file_map_open(o->snapshot, map, &cause);
+    if (k == KERR_BUSY) {
+        return kerr_set(e, k,
+                        "%s is in use by a running etcd, which changes it; save a snapshot with "
+                        "'etcdctl snapshot save FILE' and audit that",
+                        o->snapshot);
+    }
+    return k == KERR_OK ? bbolt_open(map->data, o->snapshot, db, e)
+                        : kerr_set(e, k, "%s", cause.text);
+}
+
+/* Exit codes 1, 2 and 4 speak of what was found or asked; a source that can't be read is 3. */
+static enum kerr as_unread(enum kerr k)
+{
+    return k == KERR_OK || kerr_exit_code(k) == EXIT_UNREAD ? k : KERR_IO;
+}
+
+static enum kerr read_source(const struct options *o, struct audit *a, struct audit_report *r,
+                             struct bbolt *db, struct kerrinfo *e)
+{
+    struct progress progress = {.start_ms = clock_mono_ms(),
+                                .last_ms = clock_mono_ms(),
+                                .is_terminal = isatty(STDERR_FILENO) == 1};
+    bool is_told = r->size >= LARGE_BYTES && !o->is_quiet;
+    enum kerr k = o->digest ? bbolt_check_hash(db, e) : KERR_OK;
+    if (k == KERR_OK) {
+        k = audit_db(a, db, is_told ? show_progress : NULL, &progress, &r->db, e);
+    }
+    end_progress(&progress);
+    return as_unread(k);
+}
+
+/* ---- what is wanted ---- */
+
+static enum kerr read_wanted(const struct options *o, struct audit_wanted *w, struct kerrinfo *e)
+{
+    enum kerr k = KERR_OK;
+    w->prefixes = o->prefixes.items;
+    w->prefix_count = o->prefixes.count;
+    w->current_key = o->current_key;
+    for (size_t i = 0; i < o->demands.count && k == KERR_OK; i++) {
+        k = audit_demand_read(o->demands.items[i], &w->demands[w->demand_count++], e);
+    }
+    for (size_t i = 0; i < o->fail_on.count && k == KERR_OK; i++) {
+        k = audit_fail_on_read(o->fail_on.items[i], w->fails_on, e);
+    }
+    if (k == KERR_OK && o->snapshot == NULL) {
+        k = kerr_set(e, KERR_USAGE,
+                     "nothing to audit: name a file with --snapshot; see 'etcdseal audit --help'");
+    }
+    return k;
+}
+
+/* ---- the end ---- */
+
+static enum kerr conclude(const struct options *o, const struct audit *a, struct kerrinfo *e)
+{
+    const char *verdict = audit_verdict_names[a->verdict];
+    if (a->totals.undecryptable > 0) {
+        return kerr_set(e, KERR_INTEGRITY, "%s: %" PRIu64 " of %" PRIu64 " keys can't be decrypted",
+                        verdict, a->totals.undecryptable, a->totals.keys);
+    }
+    if (!a->is_met) {
+        return kerr_set(e, KERR_DENIED, "%s%s: not as demanded", verdict,
+                        a->has_residue ? " with RESIDUE" : "");
+    }
+    out_remark(o, "%s%s: as demanded", verdict, a->has_residue ? " with RESIDUE" : "");
+    return KERR_OK;
+}
+
+static enum kerr report(const struct options *o, struct audit *a, struct audit_report *r,
+                        struct kerrinfo *e)
+{
+    enum kerr k = audit_judge(a, e);
+    if (k == KERR_OK) {
+        k = out_is_doc(o) ? audit_print_doc(o, r, e) : audit_print_table(o, r, e);
+    }
+    return k == KERR_OK ? conclude(o, a, e) : k;
+}
+
+static enum kerr audit_file(const struct options *o, const struct audit_wanted *wanted,
+                            struct kerrinfo *e)
+{
+    AUTO_MAP map = FILE_MAP_NONE;
+    AUTO_BBOLT db = {.page_size = 0};
+    AUTO_AUDIT a = {.tables = NULL};
+    uint64_t start_ms = clock_mono_ms();
+    char digest[2 * HASH_BYTES + 1];
+    struct audit_report r = {.audit = &a, .path = o->snapshot, .started_s = clock_wall_s()};
+    enum kerr k = audit_begin(wanted, &a, e);
+    k = k == KERR_OK ? catch_bus_errors(e) : k;
+    k = k == KERR_OK ? as_unread(open_source(o, &map, &db, e)) : k;
+    if (k != KERR_OK) {
+        return k;
+    }
+    r.size = map.data.len;
+    r.is_snapshot = db.hash.len > 0;
+    k = read_source(o, &a, &r, &db, e);
+    if (k == KERR_OK && o->digest) {
+        uint8_t hash[HASH_BYTES];
+        hash_sha256(map.data, hash);
+        text_hex(BYTES_OF(hash), digest);
+        r.sha256 = digest;
+    }
+    r.duration_ms = clock_mono_ms() - start_ms;
+    return k == KERR_OK ? report(o, &a, &r, e) : k;
+}
+
+enum kerr cmd_audit(void *ctx, const struct opt_call *call, struct kerrinfo *e)
+{
+    const struct options *o = ctx;
+    AUTO_ENCRYPTION_CONFIG config = NULL;
+    struct audit_wanted wanted = {.demand_count = 0};
+    (void)call;
+    enum kerr k = read_wanted(o, &wanted, e);
+    if (k == KERR_OK && o->encryption_config != NULL) {
+        /* The file's keys are not kept, only passed over: no privilege is asked for to lock them.
+         */
+        k = secret_start(SECRET_LOCK_BEST_EFFORT, e);
+        k = k != KERR_OK ? k : encryption_config_read(o->encryption_config, &config, e);
+        /* 1 would say that the audit found something. */
+        k = k == KERR_DENIED ? KERR_IO : k;
+    }
+    wanted.config = config;
+    return k == KERR_OK ? audit_file(o, &wanted, e) : k;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stored/mvcc.h"
+
+#include "stored/wire.h"
+
+#define REVISION_BYTES  17
+#define TOMBSTONE_BYTES 18
+
+enum { KEY = 1, CREATE_REVISION, MOD_REVISION, VERSION, VALUE, LEASE };
+
+bool mvcc_revision_read(struct bytes key, struct mvcc_revision *ret)
+{
+    struct reader r = reader_on(key);
+    struct mvcc_revision found = {.main = read_u64(&r)};
+    uint8_t between = read_u8(&r);
+    found.sub = read_u64(&r);
+    found.is_tombstone = key.len == TOMBSTONE_BYTES;
+    if (r.failed || between != '_' ||
+        (key.len != REVISION_BYTES && (!found.is_tombstone || read_u8(&r) != 't'))) {
+        return false;
+    }
+    *ret = found;
+    return true;
+}
+
+/* False for a known field of another type. */
+static bool take(const struct wire_field *f, struct mvcc_key_value *to)
+{
+    uint64_t *const numbers[] = {[CREATE_REVISION] = &to->create_revision,
+                                 [MOD_REVISION] = &to->mod_revision,
+                                 [VERSION] = &to->version,
+                                 [LEASE] = &to->lease};
+    if (f->number > LEASE) {
+        return true;
+    }
+    if (f->number == KEY || f->number == VALUE) {
+        *(f->number == KEY ? &to->key : &to->value) = f->data;
+        return f->type == WIRE_BYTES;
+    }
+    *numbers[f->number] = f->varint;
+    return f->type == WIRE_VARINT;
+}
+
+bool mvcc_key_value_read(struct bytes message, struct mvcc_key_value *ret)
+{
+    struct mvcc_key_value found = {.key = {0}};
+    struct wire w = wire_on(message);
+    struct wire_field f;
+    while (wire_next(&w, &f)) {
+        /* The key comes first and once: mvcc_key_of relies on it. */
+        bool is_key = f.number == KEY;
+        if (is_key == (found.key.len > 0) || !take(&f, &found)) {
+            return false;
+        }
+    }
+    if (w.is_bad || found.key.len == 0) {
+        return false;
+    }
+    *ret = found;
+    return true;
+}
+
+bool mvcc_key_of(struct bytes message, struct bytes *ret)
+{
+    struct wire w = wire_on(message);
+    struct wire_field f;
+    if (!wire_next(&w, &f) || f.number != KEY || f.type != WIRE_BYTES) {
+        return false;
+    }
+    *ret = f.data;
+    return true;
+}
+
+bool mvcc_key_value_cut(struct bytes from, struct mvcc_key_value *ret, size_t *ret_len)
+{
+    struct mvcc_key_value found = {.key = {0}};
+    struct wire w = wire_on(from);
+    struct wire_field f;
+    size_t before = 0;
+    while (wire_next(&w, &f) && f.number >= KEY && f.number < VALUE && take(&f, &found)) {
+        before = w.at;
+    }
+    /* etcd writes fields in order: the one that did not fit, or was read last, is the value. */
+    struct wire again = {.ptr = from.ptr, .len = from.len, .at = before};
+    uint64_t tag = 0;
+    uint64_t len = 0;
+    if (found.key.len == 0 || found.mod_revision == 0 || !wire_varint(&again, &tag) ||
+        tag != (VALUE << 3 | WIRE_BYTES) || !wire_varint(&again, &len) || again.at == from.len) {
+        return false;
+    }
+    size_t left = from.len - again.at;
+    found.value = bytes_of(from.ptr + again.at, len < left ? (size_t)len : left);
+    *ret = found;
+    *ret_len = again.at + found.value.len;
+    return true;
+}
+
+bool mvcc_meta_take(struct bytes name, struct bytes value, struct mvcc_meta *to)
+{
+    const struct {
+        const char *name;
+        uint64_t *to;
+        size_t len;
+    } rows[] = {
+        {"consistent_index", &to->consistent_index, 8},
+        {"term", &to->term, 8},
+        {"scheduledCompactRev", &to->scheduled_compact, REVISION_BYTES},
+        {"finishedCompactRev", &to->finished_compact, REVISION_BYTES},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (bytes_equal_text(name, rows[i].name)) {
+            struct reader r = reader_on(value);
+            *rows[i].to = read_u64(&r);
+            return value.len == rows[i].len;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What etcd keeps in its database: the bucket `key`, whose keys are revisions and whose values are
+ * KeyValue messages, and the numbers of the bucket `meta`. Views into the caller's bytes. Pure.
+ *
+ * Sources: go.etcd.io/etcd/server/v3 storage/mvcc (revision.go, kvstore.go) and storage/schema;
+ * api/v3/mvccpb/kv.proto.
+ */
+#ifndef ETCDSEAL_STORED_MVCC_H
+#define ETCDSEAL_STORED_MVCC_H
+
+#include "base/bytes.h"
+
+#define MVCC_BUCKET_KEY  "key"
+#define MVCC_BUCKET_META "meta"
+
+struct mvcc_revision {
+    uint64_t main;
+    uint64_t sub;
+    bool is_tombstone; /* the key was deleted here */
+};
+
+struct mvcc_key_value {
+    struct bytes key;
+    struct bytes value;
+    uint64_t create_revision;
+    uint64_t mod_revision;
+    uint64_t version;
+    uint64_t lease;
+};
+
+struct mvcc_meta {
+    uint64_t consistent_index;
+    uint64_t term;
+    uint64_t scheduled_compact; /* main revisions; 0: never */
+    uint64_t finished_compact;
+};
+
+/* Main and sub revision as eight big-endian bytes each with '_' between, and 't' behind a
+ * tombstone. False for other bytes. */
+bool mvcc_revision_read(struct bytes key, struct mvcc_revision *ret);
+/* False for what is no KeyValue, or one that does not begin with a key. */
+bool mvcc_key_value_read(struct bytes message, struct mvcc_key_value *ret);
+/* Only the key of a KeyValue that was read before, with whatever behind it. */
+bool mvcc_key_of(struct bytes message, struct bytes *ret);
+/* Reads as much of a KeyValue as there is, for bytes that were left over: true when key and the
+ * beginning of the value were found. `value` ends where the bytes end; *ret_len is what the record
+ * takes of them. */
+bool mvcc_key_value_cut(struct bytes from, struct mvcc_key_value *ret, size_t *ret_len);
+/* Takes an item of the bucket `meta` over; unknown ones are passed over. False for a known name
+ * with a value of another length. */
+bool mvcc_meta_take(struct bytes name, struct bytes value, struct mvcc_meta *to);
+
+#endif

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes files as etcd's database (bbolt), page by page, so that a test knows where everything lies
+and can damage it. Shares nothing with the C reader."""
+
+import hashlib
+import struct
+
+HEADER = 16
+ELEMENT = 16
+BRANCH, LEAF, META, FREELIST = 1, 2, 4, 16
+MAGIC = 0xED0CDAED
+NO_FREELIST = 2 ** 64 - 1
+
+
+def fnv1a(data):
+    h = 0xcbf29ce484222325
+    for byte in data:
+        h = (h ^ byte) * 0x100000001b3 % 2 ** 64
+    return h
+
+
+def varint(n):
+    out = bytearray()
+    while n >= 0x80:
+        out.append(n & 0x7f | 0x80)
+        n >>= 7
+    return bytes(out + bytes([n]))
+
+
+def field(number, value):
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    value = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def key_value(key, value, revision):
+    return (field(1, key) + field(2, revision) + field(3, revision) + field(4, 1)
+            + field(5, value))
+
+
+def revision_key(main, sub=0, tombstone=False):
+    return struct.pack(">Q", main) + b"_" + struct.pack(">Q", sub) + (b"t" if tombstone else b"")
+
+
+class Db:
+    """`put` and `delete` as etcd would; `data()` is the file."""
+
+    def __init__(self, page_size=4096, per_leaf=8, snapshot=False):
+        self.page_size = page_size
+        self.per_leaf = per_leaf
+        self.snapshot = snapshot
+        self.revision = 1
+        self.records = []
+        self.meta = {b"consistent_index": struct.pack(">Q", 77), b"term": struct.pack(">Q", 2)}
+        self.free = []  # contents of pages that nothing leads to
+        self.pages = {}
+
+    def put(self, key, value):
+        self.revision += 1
+        self.records.append((revision_key(self.revision), key_value(key, value, self.revision)))
+        return self
+
+    def delete(self, key):
+        self.revision += 1
+        self.records.append((revision_key(self.revision, 0, True), field(1, key)))
+        return self
+
+    # --- pages ------------------------------------------------------------------------------------
+
+    def leaf(self, page, items):
+        """`items`: (flags, key, value)."""
+        table, data = b"", b""
+        for i, (flags, key, value) in enumerate(items):
+            pos = (len(items) - i) * ELEMENT + len(data)
+            table += struct.pack("<IIII", flags, pos, len(key), len(value))
+            data += key + value
+        return self.page(page, LEAF, len(items), table + data)
+
+    def branch(self, page, children):
+        table, data = b"", b""
+        for i, (key, child) in enumerate(children):
+            pos = (len(children) - i) * ELEMENT + len(data)
+            table += struct.pack("<IIQ", pos, len(key), child)
+            data += key
+        return self.page(page, BRANCH, len(children), table + data)
+
+    def page(self, page, flags, count, content):
+        size = HEADER + len(content)
+        overflow = (size - 1) // self.page_size
+        data = struct.pack("<QHHI", page, flags, count, overflow) + content
+        return data.ljust((overflow + 1) * self.page_size, b"\0")
+
+    def meta_page(self, page, root, high_water, txid):
+        meta = struct.pack("<IIIIQQQQQ", MAGIC, 2, self.page_size, 0, root, 0, NO_FREELIST,
+                           high_water, txid)
+        return self.page(page, META, 0, meta + struct.pack("<Q", fnv1a(meta)))
+
+    def add(self, name, data):
+        """Puts a page behind the others and remembers its number by a name."""
+        self.pages[name] = len(self._data) // self.page_size
+        self._data += data
+
+    def next_page(self):
+        return len(self._data) // self.page_size
+
+    def data(self):
+        self._data, children = b"\0" * 2 * self.page_size, []
+        for content in self.free:
+            self.add(f"free-{len(self.pages)}", content)
+        records = [(0, key, value) for key, value in self.records]
+        for i in range(0, max(len(records), 1), self.per_leaf):
+            part = records[i:i + self.per_leaf]
+            children.append((part[0][1] if part else b"", self.next_page()))
+            self.add(f"leaf-{len(children) - 1}", self.leaf(self.next_page(), part))
+        root = children[0][1]
+        if len(children) > 1:
+            root = self.next_page()
+            self.add("branch", self.branch(root, children))
+        inline = self.leaf(0, [(0, *row) for row in sorted(self.meta.items())]).rstrip(b"\0")
+        buckets = [(1, b"key", struct.pack("<QQ", root, 0)),
+                   (1, b"meta", struct.pack("<QQ", 0, 0) + inline)]
+        self.add("root", self.leaf(self.next_page(), buckets))
+        metas = [self.meta_page(i, self.pages["root"], self.next_page(), 10 + i) for i in (0, 1)]
+        data = b"".join(metas) + self._data[2 * self.page_size:]
+        return data + hashlib.sha256(data).digest() if self.snapshot else data
+
+
+# --- what kube-apiserver stores ----------------------------------------------------------------------
+
+def plaintext(kind="Secret", api_version="v1", body=b"\x0a\x10" + b"m" * 16):
+    return b"k8s\0" + field(1, field(1, api_version) + field(2, kind)) + field(2, body)
+
+
+def kms_v2(provider="etcdseal", key_id="es1-a", seed=b"s" * 74, data=b"d" * 80, source_type=1,
+           annotations=None, more=b""):
+    body = field(1, data) + field(2, key_id) + field(3, seed)
+    for name, content in (annotations or {}).items():
+        body += field(4, field(1, name) + field(2, content))
+    if source_type:
+        body += field(5, source_type)
+    return f"k8s:enc:kms:v2:{provider}:".encode() + body + more
+
+
+def kms_v1(provider="old", dek=b"k" * 48, body=b"b" * 60):
+    return f"k8s:enc:kms:v1:{provider}:".encode() + struct.pack(">H", len(dek)) + dek + body
+
+
+def local(kind, name, length):
+    return f"k8s:enc:{kind}:v1:{name}:".encode() + b"x" * length
