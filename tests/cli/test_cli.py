@@ -59,7 +59,7 @@ def test_version(tool):
     (["key", "list", "--nonsense"], ["--nonsense"]),
     (["key", "list", "--outptu=json"], ["--output"]),
     (["key", "list", "extra"], ["extra"]),
-    (["key", "list", "-o", "xml"], ["table, json, yaml"]),
+    (["key", "list", "-o", "xml"], ["table, wide, json, yaml"]),
     (["key", "list", "-o"], ["-o"]),
     (["key", "stage", "-o", "json"], ["--output", "key list"]),
     (["key", "stage", "--confirm", "x"], ["--confirm"]),
