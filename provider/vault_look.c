@@ -128,13 +128,51 @@ static enum kerr note_uses(struct vaulted *v, struct kerrinfo *e)
     return k;
 }
 
+/* What is in use works on although the service refuses what shall follow it: a policy that lost its
+ * right to encrypt must not become an outage with the next rotation. At a start that is what the
+ * mark names. Otherwise the refusal stands as it was. */
+static enum kerr hold_back(struct vaulted *v, struct vault_try *t, uint32_t number,
+                           struct kerrinfo *e)
+{
+    AUTO_CURRENT c = {.kek = NULL};
+    struct vault_try again = {.until_ms = t->until_ms};
+    struct kerrinfo why = {0};
+    enum kerr k = KERR_OK;
+    if (vaulted_take_current(v, &c, NULL) == KERR_OK) {
+        k = v->mode->probe(v, &again, &c, &why);
+    } else if (v->state.mark.number != 0) {
+        k = switch_to(v, &again, &v->state.mark, &why);
+    } else {
+        k = KERR_DENIED;
+    }
+    if (k != KERR_OK) {
+        return e == NULL ? vault_cause_code(t->cause) : e->code;
+    }
+    (void)pthread_mutex_lock(&v->lock);
+    v->held_back = number;
+    v->held_back_cause = t->cause;
+    (void)pthread_mutex_unlock(&v->lock);
+    t->cause = VAULT_NONE;
+    kerr_clear(e);
+    return KERR_OK;
+}
+
+static bool is_refused(enum kerr k, const struct vault_try *t)
+{
+    return k != KERR_OK && t->cause != VAULT_NONE &&
+           vault_cause_class(t->cause) == VAULT_CLASS_REFUSED;
+}
+
 /* A KEK that is worn out gives way to one of the same version: the key id stays. While that cannot
  * be, it serves on, which XAES-256-GCM allows (2^80 messages). */
 static enum kerr replace_worn(struct vaulted *v, struct vault_try *t,
                               const struct vaulted_current *c, struct kerrinfo *e)
 {
-    bool is_due = c->kek != NULL && vault_state_is_worn(v->config, &v->state, clock_wall_s());
-    return is_due ? switch_to(v, t, &c->version, e) : KERR_OK;
+    if (c->kek == NULL || !vault_state_is_worn(v->config, &v->state, clock_wall_s())) {
+        return KERR_OK;
+    }
+    enum kerr k = switch_to(v, t, &c->version, e);
+    return is_refused(k, t) ? hold_back(v, t, c->version.number, e) : k;
 }
 
 /* What is in use stays in use: does it still work? */
@@ -160,7 +198,8 @@ static enum kerr stay(struct vaulted *v, struct vault_try *t, struct vault_choic
 static enum kerr act(struct vaulted *v, struct vault_try *t, struct vault_choice *choice,
                      bool *ret_changed, struct kerrinfo *e)
 {
-    bool is_wrapping = v->current.version.number > 0;
+    const struct vault_wire_version before = v->current.version;
+    bool is_wrapping = before.number > 0;
     if (choice->use.number == 0 || (choice->cause == VAULT_KEY_CHANGED && !is_wrapping)) {
         t->cause = choice->cause;
         return kerr_set(e, vault_cause_code(t->cause), "the key %s/%s: %s", v->config->mount,
@@ -170,7 +209,8 @@ static enum kerr act(struct vaulted *v, struct vault_try *t, struct vault_choice
         return stay(v, t, choice, e);
     }
     enum kerr k = switch_to(v, t, &choice->use, e);
-    *ret_changed = k == KERR_OK;
+    k = is_refused(k, t) ? hold_back(v, t, choice->use.number, e) : k;
+    *ret_changed = k == KERR_OK && !vaulted_same_version(&v->current.version, &before);
     return k;
 }
 
@@ -196,6 +236,9 @@ static enum kerr look(struct vaulted *v, struct vault_try *t, bool *ret_changed,
     if (k != KERR_OK) {
         return k;
     }
+    (void)pthread_mutex_lock(&v->lock);
+    v->held_back = 0;
+    (void)pthread_mutex_unlock(&v->lock);
     note_seen(v, &key);
     choose(v, &key, &choice);
     vaulted_publish_key(v, &key);
@@ -272,6 +315,12 @@ static void put_warning(struct vaulted *v)
         (void)snprintf(text, sizeof text, "the key service: %s; %s",
                        vault_cause_sentence(VAULT_KEY_CHANGED),
                        vault_cause_cure(VAULT_KEY_CHANGED));
+    } else if (v->held_back != 0) {
+        (void)snprintf(text, sizeof text,
+                       "the key service does not let version %u be used: %s; version %u wraps on; "
+                       "%s",
+                       v->held_back, vault_cause_sentence(v->held_back_cause),
+                       v->current.version.number, vault_cause_cure(v->held_back_cause));
     } else if (v->choice.is_epoch_back) {
         (void)snprintf(text, sizeof text,
                        "vault.epoch is %u, but this node has used %u already and goes on with it: "

@@ -77,8 +77,10 @@ static enum kerr hierarchy_load(struct vaulted *v, struct vault_try *t,
                                 const struct vaulted_current *use, struct vault_state *state,
                                 struct vault_kek **ret, struct kerrinfo *e)
 {
+    /* One that is worn out is replaced while it serves, not at a start. */
+    bool is_serving = v->current.kek != NULL;
     bool is_kept = state->annotation_len > 0 && vaulted_same_version(&state->mark, &use->version) &&
-                   !vault_state_is_worn(v->config, state, clock_wall_s());
+                   !(is_serving && vault_state_is_worn(v->config, state, clock_wall_s()));
     if (!is_kept) {
         return make_kek(v, t, use, state, ret, e);
     }

@@ -43,6 +43,8 @@ struct vaulted {
     struct vaulted_current current;
     struct vault_key key; /* the last description */
     struct vault_choice choice;
+    uint32_t held_back; /* a version that the service does not let us use; 0 none */
+    enum vault_cause held_back_cause;
     struct bucket learn;
     uint64_t loaded_at_s;
     uint64_t kek_made_at_s;

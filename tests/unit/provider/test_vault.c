@@ -153,6 +153,52 @@ static void a_new_version_must_work_before_it_is_told(void **state)
     }
 }
 
+/* The right to encrypt is gone when the key is rotated: that must not be an outage, not even over a
+ * restart. */
+static void a_version_that_is_refused_is_held_back(void **state)
+{
+    (void)state;
+    start(CONFIG_VAULT_HIERARCHY);
+    struct provider_wrapped w = parts_wrap(p, BYTES_OF(seed));
+    (void)fake_vault_rotate();
+    atomic_store(&fake_vault.cause[FAKE_ENCRYPT], VAULT_POLICY);
+    for (int again = 0; again < 2; again++) {
+        for (int i = 0; i < 5; i++) {
+            passed_ms += VAULT_LINK_REFUSED_MS;
+            assert_int_equal(look(), KERR_OK);
+        }
+        assert_string_equal(parts_current(p), w.key_id);
+        assert_string_equal(info().remote.state, "serving");
+        assert_non_null(strstr(info().warning, "does not let version 2 be used"));
+        assert_int_equal(wrap(false), KERR_OK);
+        assert_int_equal(unwrap(&w, false), KERR_OK);
+        open_as(CONFIG_VAULT_HIERARCHY);
+        assert_int_equal(look(), KERR_OK);
+    }
+    atomic_store(&fake_vault.cause[FAKE_ENCRYPT], VAULT_NONE);
+    assert_true(parts_refresh(p));
+    assert_string_not_equal(parts_current(p), w.key_id);
+    assert_string_equal(info().warning, "");
+    assert_int_equal(unwrap(&w, true), KERR_OK);
+}
+
+static void a_worn_kek_that_may_not_be_replaced_serves_on(void **state)
+{
+    (void)state;
+    start(CONFIG_VAULT_HIERARCHY);
+    struct provider_wrapped w = parts_wrap(p, BYTES_OF(seed));
+    atomic_store(&fake_vault.cause[FAKE_ENCRYPT], VAULT_POLICY);
+    passed_ms += 40ULL * 24 * 3600 * 1000;
+    assert_int_equal(look(), KERR_OK);
+    assert_int_equal(wrap(false), KERR_OK);
+    assert_int_equal(unwrap(&w, false), KERR_OK);
+    assert_non_null(strstr(info().warning, "does not let version 1 be used"));
+    open_as(CONFIG_VAULT_HIERARCHY); /* nor does a restart change that */
+    assert_int_equal(look(), KERR_OK);
+    assert_int_equal(look(), KERR_OK);
+    assert_int_equal(unwrap(&w, false), KERR_OK);
+}
+
 static void what_cannot_be_written_down_is_not_used(void **state)
 {
     (void)state;
@@ -372,6 +418,8 @@ int main(void)
         TEST(a_rotation_keeps_all_readable_over_a_restart),
         TEST(a_restart_goes_on_with_the_same_kek),
         TEST(a_new_version_must_work_before_it_is_told),
+        TEST(a_version_that_is_refused_is_held_back),
+        TEST(a_worn_kek_that_may_not_be_replaced_serves_on),
         TEST(what_cannot_be_written_down_is_not_used),
         TEST(a_worn_kek_is_replaced_under_the_same_key_id),
         TEST(a_raised_minimum_is_respected_and_explained),
