@@ -108,7 +108,8 @@ static void log_warning(struct daemon *d, const struct provider_info *info)
     (void)snprintf(d->shown_warning, sizeof d->shown_warning, "%s", info->warning);
 }
 
-/* When to look next. A provider that knows when it has something to do says so. */
+/* When to look next. A provider that knows when it has something to do says so; keystore.poll is
+ * for a keystore, which is what is watched. */
 static void schedule(struct daemon *d, enum reload_reason last, const struct provider_info *info)
 {
     uint64_t due_ms = 0;
@@ -116,7 +117,8 @@ static void schedule(struct daemon *d, enum reload_reason last, const struct pro
     if (info->is_serving || is_due) {
         d->retry_ms = RETRY_FIRST_MS;
         uint64_t poll_ms = d->config->poll_ms;
-        loop_timer_set(&d->look, is_due && due_ms < poll_ms ? due_ms : poll_ms, 0);
+        bool is_alone = d->watch == NULL;
+        loop_timer_set(&d->look, is_due && (is_alone || due_ms < poll_ms) ? due_ms : poll_ms, 0);
         return;
     }
     if (last == RELOAD_WATCH || last == RELOAD_SIGNAL) {
