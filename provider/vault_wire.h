@@ -4,18 +4,19 @@
  * carries a wrapped KEK, and the ciphertext of mode direct. Pure. Numbers are big-endian; lv16 is a
  * u16 length and the bytes. Vectors: tests/data/vault-vectors.json.
  *
- * key id          "esv1-" ‖ base32 (26 characters) of the first 16 bytes of SHA-256 of
- *                 lv16 "etcdseal/v1/vault/key-id" ‖ lv16 cluster id ‖ u8 epoch ‖ lv16 mount ‖
- *                 lv16 key ‖ u32 version ‖ u64 the version's creation time (Unix s, as the server
- *                 gives it). So it is equal on all nodes, another one after each rotation, and
- * never that of another key. AAD of a KEK    lv16 "etcdseal/v1/vault/kek" ‖ lv16 key id ‖ KEK id
- * (16) ‖ u8 suite AAD of a seed   lv16 "etcdseal/v1/vault/seed" ‖ lv16 cluster id ‖ lv16 key id
- * (mode direct) annotation      "kek.etcdseal.internal": u8 format (1) ‖ u8 suite ‖ u8 epoch ‖ u32
- * version ‖ KEK id (16) ‖ lv16 the wrapped KEK, raw (what stands behind "vault:vN:") Format 2 is
- * kept for a KEK of which Vault wraps one part only. ciphertext      u8 0xd1 ‖ u8 epoch ‖ u32
- * version ‖ raw                               (mode direct) In mode hierarchy it is that of
- * crypto/suite.h under the KEK, with the associated data of provider/envelope.h, the cluster id in
- * place of the store id.
+ * key id         "esv1-" ‖ base32 (26 characters) of the first 16 bytes of SHA-256 of
+ *                lv16 "etcdseal/v1/vault/key-id" ‖ lv16 cluster id ‖ u8 epoch ‖ lv16 mount ‖
+ *                lv16 key ‖ u32 version ‖ u64 the version's creation time (Unix s, as the server
+ *                gives it). So it is equal on all nodes, another one after each rotation, and
+ *                never that of another key.
+ * AAD of a KEK   lv16 "etcdseal/v1/vault/kek" ‖ lv16 key id ‖ KEK id (16) ‖ u8 suite
+ * AAD of a seed  lv16 "etcdseal/v1/vault/seed" ‖ lv16 cluster id ‖ lv16 key id   (mode direct)
+ * annotation     "kek.etcdseal.internal": u8 format (1) ‖ u8 suite ‖ u8 epoch ‖ u32 version ‖
+ *                KEK id (16) ‖ lv16 the wrapped KEK, raw (what stands behind "vault:vN:").
+ *                Format 2 is kept for a KEK of which Vault wraps one part only.
+ * ciphertext     u8 0xd1 ‖ u8 epoch ‖ u32 version ‖ raw   (mode direct)
+ *                In mode hierarchy it is that of crypto/suite.h under the KEK, with the associated
+ *                data of provider/envelope.h, the cluster id in place of the store id.
  */
 #ifndef ETCDSEAL_PROVIDER_VAULT_WIRE_H
 #define ETCDSEAL_PROVIDER_VAULT_WIRE_H

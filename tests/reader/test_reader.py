@@ -328,8 +328,9 @@ def test_our_published_vectors():
                                bytes.fromhex(row["wrapped"])).hex() == row["plaintext"]
 
 
-def test_the_vectors_are_what_their_script_makes():
-    script = ROOT / "tests" / "data" / "make_envelope_vectors.py"
+@pytest.mark.parametrize("kind", ["envelope", "vault"])
+def test_the_vectors_are_what_their_script_makes(kind):
+    script = ROOT / "tests" / "data" / f"make_{kind}_vectors.py"
     done = subprocess.run([sys.executable, "-B", script, "--check"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
