@@ -5,9 +5,6 @@
 
 #include "audit/tables.h"
 
-/* Names of resources that kube-apiserver never encrypts stand in no table here: it encrypts all
- * that goes through its storage, and "*.*" covers it. */
-
 static const enum value_class classes[ENCRYPTION_KIND_COUNT] = {
     [ENCRYPTION_IDENTITY] = VALUE_PLAINTEXT, [ENCRYPTION_AESCBC] = VALUE_AESCBC,
     [ENCRYPTION_AESGCM] = VALUE_AESGCM,      [ENCRYPTION_SECRETBOX] = VALUE_SECRETBOX,
@@ -44,7 +41,8 @@ static void expect_configured(const struct audit *a, const struct resource_key *
 
 void expect_of(const struct audit *a, const struct resource_key *key, struct audit_resource *to)
 {
-    if (key == NULL) {
+    if (key == NULL || key->is_bookkeeping) {
+        to->is_stale_known = true;
         return;
     }
     if (a->wanted.config != NULL) {

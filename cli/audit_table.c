@@ -94,9 +94,6 @@ static enum kerr put_key_ids(struct buf *to, const struct audit *a, struct kerri
     static const char *const titles[] = {"PROVIDER", "KEY",           "OBJECTS",    "SEEDS",
                                          "CLASS",    "OLD-REVISIONS", "FREE-PAGES", "PAGE-SLACK"};
     AUTO_TABLE t;
-    if (a->key_id_count == 0) {
-        return KERR_OK;
-    }
     table_init(&t, titles, ARRAY_LEN(titles), e);
     for (size_t i = 0; i < a->key_id_count && i < ROWS_MAX; i++) {
         const struct audit_key_id *row = &a->key_ids[i];
@@ -212,7 +209,7 @@ enum kerr audit_print_table(const struct options *o, const struct audit_report *
     buf_init(&text, DOC_MAX);
     enum kerr k = put_head(&text, r, e);
     k = k == KERR_OK ? put_resources(&text, o, a, e) : k;
-    k = k == KERR_OK ? put_key_ids(&text, a, e) : k;
+    k = k == KERR_OK && a->key_id_count > 0 ? put_key_ids(&text, a, e) : k;
     k = k == KERR_OK ? put_residue(&text, a, e) : k;
     for (unsigned i = 0; i < AUDIT_RULE_COUNT && k == KERR_OK; i++) {
         k = a->by_rule[i] > 0 ? put_rule(&text, o, a, (enum audit_rule)i, e) : KERR_OK;

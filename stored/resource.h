@@ -21,6 +21,7 @@ struct resource_key {
     struct bytes name_space; /* empty for what has none */
     struct bytes name;
     bool is_group_known; /* false for a resource without a dot that is in no table */
+    bool is_bookkeeping; /* kube-apiserver's own, no object of its API: it never encrypts it */
 };
 
 /* False when the key does not begin with the prefix, or holds no resource behind it. `prefix` ends

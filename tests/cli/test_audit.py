@@ -139,8 +139,7 @@ KEYS = {
     "example.com/widgets/a/b": ("widgets.example.com", "a/b"),
     "example.com/widgets/b": ("widgets.example.com", "b"),
     "apiregistration.k8s.io/apiservices/v1.": ("apiservices.apiregistration.k8s.io", "v1."),
-    "ranges/serviceips": ("serviceipallocations", ""),
-    "masterleases/10.0.0.1": ("apiserveripinfo", "10.0.0.1"),
+    "ranges/serviceips": ("ranges", "serviceips"), "masterleases/10.0.0.1": ("masterleases", "10.0.0.1"),
     "unheard/a/b": ("unheard", "a/b"), "secrets/a/b": ("secrets", "a/b"),
 }
 

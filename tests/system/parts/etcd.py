@@ -42,9 +42,13 @@ class Etcd:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
-    def values(self, prefix):
-        """Raw values by key of everything below a prefix."""
-        body = {"key": _b64(prefix), "range_end": _b64(_range_end(prefix))}
+    def values(self, prefix="", revision=0):
+        """Raw values by key of everything below a prefix, or of everything; `revision`: as it was
+        then."""
+        everything = b"\0"
+        body = {"key": _b64(prefix or everything),
+                "range_end": _b64(_range_end(prefix) if prefix else everything),
+                "revision": revision}
         rows = self._call("/v3/kv/range", body).get("kvs", [])
         return {base64.b64decode(row["key"]).decode(): base64.b64decode(row.get("value", ""))
                 for row in rows}
