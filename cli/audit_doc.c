@@ -49,6 +49,8 @@ static void put_source(struct doc *d, const struct audit_report *r)
     doc_text(d, "sha256", r->sha256);
     doc_close(d);
     doc_close(d);
+    doc_text(d, "cluster_id", NULL); /* a database file does not say them */
+    doc_text(d, "member_id", NULL);
     doc_u64(d, "revision", r->db.revision);
     doc_u64(d, "compact_revision", r->db.compact_revision);
     doc_u64(d, "records", r->db.record_count);

@@ -46,10 +46,9 @@ bool mvcc_key_value_read(struct bytes message, struct mvcc_key_value *ret)
     struct mvcc_key_value found = {.key = {0}};
     struct wire w = wire_on(message);
     struct wire_field f;
-    while (wire_next(&w, &f)) {
+    for (bool is_first = true; wire_next(&w, &f); is_first = false) {
         /* The key comes first and once: mvcc_key_of relies on it. */
-        bool is_key = f.number == KEY;
-        if (is_key == (found.key.len > 0) || !take(&f, &found)) {
+        if ((f.number == KEY) != is_first || !take(&f, &found)) {
             return false;
         }
     }

@@ -6,10 +6,12 @@ import os
 import stat
 import struct
 import subprocess
+import time
 
 import pytest
 
 from audits import NAMESPACE, SECRET, audit, cluster, report  # noqa: F401: fixtures
+from conftest import program
 from etcd_db import BRANCH, HEADER, LEAF, Db, fnv1a, kms_v2, plaintext
 
 
@@ -192,3 +194,18 @@ def test_only_reads(tool):
     tool.run("audit", "--snapshot", path).ok()
     assert before == (path.read_bytes(), path.stat().st_mtime_ns, sorted(os.listdir(tool.folder)))
     assert stat.S_IMODE(path.stat().st_mode) == 0o444
+
+
+def test_file_that_is_cut_while_it_is_read(tool):
+    """Four gigabytes of nothing behind the database keep it busy for long enough."""
+    path = tool.folder / "db"
+    path.write_bytes(cluster(a=kms_v2()).data())
+    os.truncate(path, 4 << 30)
+    with subprocess.Popen([program(), "audit", "--snapshot", path], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(0.3)
+        assert process.poll() is None, "it has ended before"
+        os.truncate(path, 1 << 20)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 3 and out == "", (process.returncode, err)
+    assert "became shorter" in err and err.count("\n") == 1, err

@@ -351,6 +351,37 @@ static void test_find_kms(void **state)
     assert_null(encryption_config_find_kms(empty, "/run/v2.sock"));
 }
 
+static void test_find_resource(void **state)
+{
+    (void)state;
+    AUTO_ENCRYPTION_CONFIG c =
+        parse_good(HEAD "resources: [{resources: [secrets, deployments.apps], providers: []}, "
+                        "{resources: [\"*.apps\"], providers: []}, {resources: [secrets, \"*.\"], "
+                        "providers: []}, {resources: [\"*.*\"], providers: []}]");
+    static const struct {
+        const char *resource;
+        const char *group;
+        size_t count;
+        size_t at[2];
+    } rows[] = {
+        {"secrets", "", 2, {0, 2}}, {"deployments", "apps", 1, {0}}, {"daemonsets", "apps", 1, {1}},
+        {"configmaps", "", 1, {2}}, {"jobs", "batch", 1, {3}},       {"secrets", "apps", 1, {1}},
+    };
+    const struct encryption_entry *found[ENCRYPTION_CONFIG_ENTRIES_MAX];
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        size_t count = encryption_config_find_resource(c, bytes_of_text(rows[i].resource),
+                                                       bytes_of_text(rows[i].group), found);
+        assert_int_equal(count, rows[i].count);
+        for (size_t j = 0; j < count; j++) {
+            assert_ptr_equal(found[j], &c->entries[rows[i].at[j]]);
+        }
+    }
+    AUTO_ENCRYPTION_CONFIG none = parse_good(HEAD "resources: []");
+    assert_int_equal(
+        encryption_config_find_resource(none, bytes_of_text("secrets"), bytes_of_text(""), found),
+        0);
+}
+
 static void test_files(void **state)
 {
     (void)state;
@@ -551,6 +582,7 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_keys_limit),
         cmocka_unit_test(test_find_kms),
+        cmocka_unit_test(test_find_resource),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_no_secret_stays_in_memory),
     };

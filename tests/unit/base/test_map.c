@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/map.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "tests/lib/testlib.h"
+
+static struct kerrinfo e;
+static char *folder;
+static char *path;
+
+static int start(void **state)
+{
+    (void)state;
+    folder = test_folder_new();
+    path = test_path(folder, "file");
+    test_write_file(folder, "file", bytes_of_text("what it holds"));
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    free(path);
+    test_folder_remove(folder);
+    return 0;
+}
+
+static void test_maps_a_file(void **state)
+{
+    (void)state;
+    AUTO_MAP m = FILE_MAP_NONE;
+    assert_ok(&e, file_map_open(path, &m, &e));
+    assert_true(bytes_equal_text(m.data, "what it holds"));
+    file_map_close(&m);
+    assert_true(m.fd == -1 && m.data.len == 0);
+    char *link = test_path(folder, "link");
+    assert_int_equal(symlink("file", link), 0);
+    assert_ok(&e, file_map_open(link, &m, &e));
+    assert_true(bytes_equal_text(m.data, "what it holds"));
+    free(link);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    struct file_map m = FILE_MAP_NONE;
+    char *none = test_path(folder, "none");
+    char *empty = test_path(folder, "empty");
+    char *pipe_path = test_path(folder, "pipe");
+    test_write_file(folder, "empty", bytes_of(NULL, 0));
+    assert_int_equal(mkfifo(pipe_path, 0600), 0);
+    assert_refused(&e, KERR_NOTFOUND, "none", file_map_open(none, &m, &e));
+    assert_refused(&e, KERR_INPUT, "empty", file_map_open(empty, &m, &e));
+    assert_refused(&e, KERR_INPUT, "regular", file_map_open(folder, &m, &e));
+    assert_refused(&e, KERR_INPUT, "regular", file_map_open(pipe_path, &m, &e));
+    assert_int_equal(m.fd, -1);
+    free(none);
+    free(empty);
+    free(pipe_path);
+}
+
+/* A lock of etcd's kind keeps it from being opened; readers share. */
+static void test_locks(void **state)
+{
+    (void)state;
+    AUTO_MAP m = FILE_MAP_NONE;
+    AUTO_MAP second = FILE_MAP_NONE;
+    AUTO_FD writer = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(writer >= 0);
+    assert_int_equal(flock(writer, LOCK_EX | LOCK_NB), 0);
+    assert_refused(&e, KERR_BUSY, "in use", file_map_open(path, &m, &e));
+    assert_int_equal(flock(writer, LOCK_UN), 0);
+    assert_ok(&e, file_map_open(path, &m, &e));
+    assert_ok(&e, file_map_open(path, &second, &e));
+    assert_int_equal(flock(writer, LOCK_EX | LOCK_NB), -1);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_maps_a_file, start, end),
+        cmocka_unit_test_setup_teardown(test_refusals, start, end),
+        cmocka_unit_test_setup_teardown(test_locks, start, end),
+    };
+    return cmocka_run_group_tests_name("base.map", tests, NULL, NULL);
+}
