@@ -133,9 +133,17 @@ static void place_done(struct place *p)
 static enum kerr open_place(const struct config_vault *config, struct place *ret,
                             struct kerrinfo *e)
 {
+    struct kerrinfo inner = {0};
     enum kerr k = file_split(config->state_path, &ret->folder, &ret->name, e);
-    k = k == KERR_OK ? file_dir_open(ret->folder, &ret->dir, e) : k;
-    return k == KERR_OK ? file_dir_check_private(&ret->dir, e) : k;
+    if (k != KERR_OK) {
+        return k;
+    }
+    k = file_dir_open(ret->folder, &ret->dir, &inner);
+    if (k == KERR_NOTFOUND) {
+        return kerr_set(e, k, "%s; run as the daemon's user: mkdir -m 0700 %s, or set vault.state",
+                        inner.text, ret->folder);
+    }
+    return k == KERR_OK ? file_dir_check_private(&ret->dir, e) : kerr_set(e, k, "%s", inner.text);
 }
 
 static enum kerr read_in(const struct config_vault *config, const struct place *p,
