@@ -375,6 +375,37 @@ static void info_and_watch_pass_through(void **state)
     provider_close(NULL);
 }
 
+static bool due_in_7(void *ctx, uint64_t *ret_ms)
+{
+    (void)ctx;
+    *ret_ms = 7;
+    return true;
+}
+
+static void the_earliest_of_several_is_due(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    struct provider *both = NULL;
+    uint64_t ms = 99;
+    assert_false(provider_due(p, &ms));
+    assert_int_equal(ms, 99);
+    struct provider_ops second = table;
+    second.due = due_in_7;
+    const struct provider_ops *const two[] = {&table, &second};
+    assert_ok(&e, provider_open_with(two, 2, &config, &both, &e));
+    static const uint64_t firsts[] = {0, 3, 7, 8};
+    static const uint64_t want[] = {7, 3, 7, 7};
+    for (size_t i = 0; i < ARRAY_LEN(firsts); i++) {
+        fake.due_ms = firsts[i];
+        assert_true(provider_due(both, &ms));
+        assert_int_equal(ms, want[i]);
+    }
+    provider_close(both);
+    assert_int_equal(fake.closes, 2);
+    fake.closes = 0;
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, start, end)
 
 int main(void)
@@ -390,6 +421,7 @@ int main(void)
         TEST(success_without_a_plaintext_is_a_bug),
         TEST(a_plaintext_beside_a_failure_does_not_come_out),
         TEST(info_and_watch_pass_through),
+        TEST(the_earliest_of_several_is_due),
     };
     return cmocka_run_group_tests_name("provider.provider", tests, NULL, NULL);
 }
