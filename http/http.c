@@ -98,7 +98,8 @@ static enum kerr put_line(struct lines *l, const char *before, struct bytes valu
                           struct kerrinfo *e)
 {
     if (!is_value(value)) {
-        return kerr_set(e, KERR_INPUT, "%sexpected 1 to %zu printable characters without blanks",
+        return kerr_set(e, KERR_INPUT,
+                        "%snot a token: expected 1 to %zu printable characters without blanks",
                         before, HTTP_TOKEN_MAX);
     }
     size_t before_len = strlen(before);
