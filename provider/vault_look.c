@@ -25,9 +25,16 @@ static struct vault_link_now now(void)
 
 static enum kerr load_state(struct vaulted *v, struct kerrinfo *e)
 {
-    enum kerr k = v->has_state ? KERR_OK : vault_state_read(v->config, &v->state, e);
-    v->has_state = k == KERR_OK;
-    return k;
+    struct vault_state state;
+    enum kerr k = v->has_state ? KERR_OK : vault_state_read(v->config, &state, e);
+    if (k != KERR_OK || v->has_state) {
+        return k;
+    }
+    (void)pthread_mutex_lock(&v->lock);
+    v->state = state;
+    (void)pthread_mutex_unlock(&v->lock);
+    v->has_state = true;
+    return KERR_OK;
 }
 
 static void note_seen(struct vaulted *v, const struct vault_key *key)
