@@ -337,7 +337,7 @@ static void test_identity(void **state)
         AUTO_SECRET other = NULL;
         assert_ok(&e, secret_from_bytes(bytes_of_text(bad[i]), &other, &e));
         get.token = other;
-        assert_refused(&e, KERR_INPUT, "Bearer expected 1 to 16384 printable",
+        assert_refused(&e, KERR_INPUT, "Bearer not a token: expected 1 to 16384 printable",
                        http_get(&get, &none, &e));
     }
     get.token = NULL;
