@@ -281,7 +281,7 @@ static void test_wiped(void **state)
     AUTO_SECRET token = NULL;
     assert_ok(&e, secret_from_bytes(bytes_of_text(WORDS), &token, &e));
     struct http_header header = {"X-Vault-Token: ", NULL, token};
-    char text[] = "HTTP/1.1 200 OK\r\nX-Echo: " WORDS "\r\nContent-Length: 27\r\n\r\n" WORDS;
+    static char text[] = "HTTP/1.1 200 OK\r\nX-Echo: " WORDS "\r\nContent-Length: 27\r\n\r\n" WORDS;
     struct http_request r = ask();
     server.reply = text;
     r.is_post = true;
