@@ -331,9 +331,10 @@ void vault_keks_end(struct vault_keks *c, struct bytes annotation, struct vault_
     }
     if (k != NULL) {
         insert(c, &tag, k);
-        bucket_give_back(&c->budget);
     }
-    if (is_forgery) {
+    if (!is_forgery) {
+        bucket_give_back(&c->budget);
+    } else {
         *forged_place(c, &tag) = (struct forged){.tag = tag, .at_ms = clock_mono_ms()};
     }
     (void)pthread_cond_broadcast(&c->ended);

@@ -7,7 +7,7 @@
  * authenticated under it; pinned ones give way to nobody but to newer pinned ones, so a flood of
  * others cannot push them out. Annotations that the service did not authenticate are remembered
  * (VAULT_KEKS_FORGED_MAX of them, for VAULT_KEKS_FORGED_MS) and refused without asking. What is
- * asked all the same has a budget, which only failures use up.
+ * asked all the same has a budget, which only forgeries use up.
  *
  * Threads: all functions lock. One asks for an annotation at a time, others that want the same
  * wait.
@@ -24,7 +24,7 @@
 #define VAULT_KEKS_MAX        256
 #define VAULT_KEKS_FORGED_MAX 4096
 #define VAULT_KEKS_FORGED_MS  600000
-/* Failed questions: this many at once, then so many a second. */
+/* Questions about forgeries: this many at once, then so many a second. */
 #define VAULT_KEKS_BUDGET_BURST 50
 #define VAULT_KEKS_BUDGET_RATE  2
 
