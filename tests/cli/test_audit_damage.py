@@ -197,10 +197,10 @@ def test_only_reads(tool):
 
 
 def test_file_that_is_cut_while_it_is_read(tool):
-    """Four gigabytes of nothing behind the database keep it busy for long enough."""
+    """Sixteen gigabytes of nothing behind the database keep it busy for long enough."""
     path = tool.folder / "db"
     path.write_bytes(cluster(a=kms_v2()).data())
-    os.truncate(path, 4 << 30)
+    os.truncate(path, 16 << 30)
     with subprocess.Popen([program(), "audit", "--snapshot", path], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True) as process:
         time.sleep(0.3)
