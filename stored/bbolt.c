@@ -226,6 +226,7 @@ bool bbolt_unreached(const struct bbolt *b, size_t *at, struct bytes *ret)
         page++;
     }
     size_t from = (size_t)page * b->page_size;
+    from = from < *at ? *at : from; /* the end of the file need not be that of a page */
     while (page < b->high_water && (b->reached[page / 8] >> (page % 8) & 1) == 0) {
         page++;
     }

@@ -408,8 +408,10 @@ def test_page_slack(report):
 
 
 def test_behind_the_high_water_mark(report):
-    data = cluster(a=kms_v2()).data() + key_value(SECRET + "a", plaintext(), 3).ljust(4096, b"\0")
-    assert report(data)["residue"]["free_pages"]["plaintext"] == 1
+    record = key_value(SECRET + "a", plaintext(), 3)
+    for length in (4096, len(record), 4096 + 7, 9000):
+        data = cluster(a=kms_v2()).data() + record.ljust(length, b"\0")
+        assert report(data)["residue"]["free_pages"]["plaintext"] == 1
 
 
 # --- forms -----------------------------------------------------------------------------------------------
