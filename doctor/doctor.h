@@ -19,7 +19,7 @@
 #include "keystore/ks.h"
 
 #define DOCTOR_FINDINGS_MAX 128 /* more are not kept; the report says so */
-#define DOCTOR_CHECKS_MAX   64
+#define DOCTOR_CHECKS_MAX   96
 #define DOCTOR_TIMEOUT_MS   10000 /* of one request to the API server */
 
 enum doctor_severity { DOCTOR_NOTE, DOCTOR_WARNING, DOCTOR_ERROR };

@@ -14,12 +14,19 @@
 #include "doctor/doctor.h"
 #include "doctor/metrics.h"
 #include "doctor/texts.h"
+#include "provider/vault_choice.h"
+#include "provider/vault_state.h"
+#include "vault/policy.h"
 
 #define FACTS_FOLDERS_MAX   32
 #define FACTS_BODY_MAX      4096                    /* bytes of a health check's answer */
 #define FACTS_MEMLOCK_MIN   ((uint64_t)2048 * 4096) /* a page for each live key and call */
 #define FACTS_AGREE_S       180 /* kube-apiserver asks each minute; its write window is 3 min */
 #define FACTS_CLOCK_SLACK_S 300
+/* Clocks of a server are told in whole seconds, and an answer takes its time. */
+#define FACTS_SERVER_CLOCK_MIN_S 5
+#define FACTS_SERVER_CLOCK_MAX_S 30
+#define FACTS_KEY_AGE_S          ((uint64_t)90 * 24 * 3600)
 
 /* Whether something was looked at. */
 enum look { LOOK_NO, LOOK_DONE, LOOK_FAILED };
@@ -92,6 +99,20 @@ struct fact_socket {
     const char *connect_why;
 };
 
+/* What the daemon says of the key service; "" and 0 when it has none or is of another version. */
+struct fact_service {
+    const char *state; /* "serving" */
+    const char *cause;
+    const char *meaning;
+    const char *cure;
+    const char *login_cause;
+    uint64_t grace_ends_s;
+    uint64_t version; /* of the key, that wraps */
+    uint64_t min_version;
+    uint64_t old_decrypts; /* under versions below it, since the daemon started */
+    const char *old_key;   /* id of one of them */
+};
+
 struct fact_daemon {
     enum look look;
     const char *why;
@@ -103,6 +124,7 @@ struct fact_daemon {
     const char *store_id;
     uint64_t generation;
     uint64_t loaded_at_s;
+    const char *key_id;
     const char *key_id_hash;
     bool is_reload_ok;
     uint64_t reload_at_s;
@@ -114,6 +136,56 @@ struct fact_daemon {
     const char *config_file;
     bool has_memlock;
     uint64_t memlock; /* bytes that it may lock; UINT64_MAX: no limit */
+    struct fact_service service;
+};
+
+/* A file of a login of Vault, or a systemd credential. */
+struct fact_login_file {
+    const char *name;       /* "vault.auth.token.file" */
+    bool is_secret;         /* opens something by itself */
+    const char *credential; /* its name, or "": `file` then */
+    struct fact_file file;
+};
+
+/* A server of Vault, asked for its health. */
+struct fact_server {
+    const char *address;
+    enum look look;
+    const char *why;
+    const char *cure;
+    struct vault_health health;
+    uint64_t answered_at_s; /* by our clock */
+};
+
+/* A question to Vault: LOOK_NO when it was not asked. */
+struct fact_question {
+    enum look look;
+    enum vault_cause cause;
+    const char *why;
+    const char *cure;
+};
+
+#define FACTS_VAULT_FILES 3 /* the state, the one before it, its lock */
+
+struct fact_vault {
+    const struct config_vault *config; /* NULL: nothing here uses Vault, and all else is nothing */
+    struct config *owned;              /* of a seal with a file of its own */
+    bool is_provider;                  /* as provider or in also_unwrap, not for a seal alone */
+    struct fact_login_file login_files[2];
+    size_t login_file_count;
+    struct fact_server servers[CONFIG_VAULT_ADDRESSES_MAX];
+    size_t server_count;
+    const char *no_login; /* why none was tried although a server answers, or "" */
+    struct fact_question login;
+    struct fact_question capabilities;
+    unsigned rights[VAULT_PATHS_MAX]; /* by facts_vault_path */
+    struct fact_question described;
+    struct vault_key key;
+    struct fact_file files[FACTS_VAULT_FILES];
+    enum kerr state_code; /* of reading the state */
+    const char *state_error;
+    struct vault_state state;
+    struct vault_choice choice; /* what the provider would do with key and state */
 };
 
 /* A unit as systemctl shows it. */
@@ -183,7 +255,29 @@ struct facts {
     struct fact_daemon daemon;
     struct fact_units units;
     struct fact_apiserver apiserver;
+    struct fact_vault vault;
 };
+
+/* Whether this host keeps keys in a keystore, and whether it uses Vault for anything or for keys.
+ * Pure. */
+bool facts_has_keystore(const struct facts *f);
+bool facts_has_vault(const struct facts *f);
+bool facts_has_vault_keys(const struct facts *f);
+
+/* Path i of those that a token's rights are asked of, what must be allowed there, and all that may
+ * be; false beyond the end. Pure. */
+struct fact_path {
+    char path[VAULT_RIGHT_PATH_MAX];
+    unsigned needed;
+    unsigned allowed;
+    bool is_of_default; /* the daemon serves without it */
+};
+bool facts_vault_path(const struct config_vault *config, size_t i, struct fact_path *ret);
+/* The user that the daemon runs as, as far as it is known: the service's, else the owner of the
+ * keys' folder. Pure. */
+uid_t facts_daemon_uid(const struct facts *f, gid_t *ret_gid);
+/* Whether a unit hands over a systemd credential of this name. Pure. */
+bool facts_loads_credential(const struct fact_unit *unit, const char *name);
 
 /* Fills `ret`, which is all zero and is to be cleaned with facts_done even on failure. */
 enum kerr facts_gather(const struct doctor_question *q, struct facts *ret,
@@ -197,6 +291,8 @@ void gather_keystore(struct facts *f);
 void gather_daemon(struct facts *f);
 enum kerr gather_apiserver(struct facts *f, struct kerrinfo *e) MUST_CHECK;
 void gather_socket(struct facts *f);
+/* Logs in as the daemon does, and gives the token back. */
+void gather_vault(struct facts *f);
 enum kerr gather_answers(struct facts *f, struct kerrinfo *e) MUST_CHECK;
 
 /* Not through a link in the last component. */

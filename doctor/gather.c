@@ -62,6 +62,7 @@ enum kerr facts_gather(const struct doctor_question *q, struct facts *ret, struc
     }
     gather_socket(ret);
     gather_daemon(ret);
+    gather_vault(ret);
     return gather_answers(ret, e);
 }
 
@@ -71,7 +72,36 @@ void facts_done(struct facts *f)
     apiserver_free(f->apiserver.process);
     encryption_config_free(f->apiserver.config);
     lint_free_at(&f->apiserver.lint);
+    vault_key_done(&f->vault.key);
+    config_free(f->vault.owned);
     texts_done(&f->texts);
+}
+
+bool facts_has_keystore(const struct facts *f)
+{
+    const struct config *c = f->q->config;
+    return c->provider == CONFIG_PROVIDER_LOCAL ||
+           (c->also_unwrap & (1U << CONFIG_PROVIDER_LOCAL)) != 0;
+}
+
+bool facts_has_vault(const struct facts *f)
+{
+    return f->vault.config != NULL;
+}
+
+bool facts_has_vault_keys(const struct facts *f)
+{
+    return f->vault.config != NULL && f->vault.is_provider;
+}
+
+uid_t facts_daemon_uid(const struct facts *f, gid_t *ret_gid)
+{
+    const struct fact_file *state = &f->vault.files[0];
+    const struct fact_file *folder = &f->keystore.folder;
+    const struct fact_file *ours =
+        !facts_has_keystore(f) && state->look == LOOK_DONE ? state : folder;
+    *ret_gid = f->units.has_user ? f->units.gid : ours->st.st_gid;
+    return f->units.has_user ? f->units.uid : ours->st.st_uid;
 }
 
 const struct apiserver_spec *facts_spec(const struct facts *f)

@@ -61,6 +61,45 @@ static const char *names_of(struct facts *f, const struct json_value *list)
     return names;
 }
 
+/* Values that were read with a version which the server no longer decrypts. */
+static void read_old_keys(struct facts *f, const struct json_value *keys)
+{
+    struct fact_service *s = &f->daemon.service;
+    for (size_t i = 0; i < json_count(keys); i++) {
+        const struct json_value *key = json_at(keys, i, NULL);
+        const char *state = "";
+        const char *id = "";
+        uint64_t decrypts = number_of(json_member(key, "decrypts"));
+        (void)json_as_text(json_member(key, "state"), &state);
+        (void)json_as_text(json_member(key, "id"), &id);
+        if (decrypts > 0 && strcmp(state, "disabled") == 0 &&
+            strncmp(id, VAULT_WIRE_PREFIX, strlen(VAULT_WIRE_PREFIX)) == 0) {
+            s->old_decrypts += decrypts;
+            s->old_key = texts_keep(&f->texts, bytes_of_text(id));
+        }
+    }
+}
+
+static void read_service(struct facts *f, const struct json_value *provider)
+{
+    const struct json_value *from = json_member(provider, "key_service");
+    struct fact_service *s = &f->daemon.service;
+    *s = (struct fact_service){
+        .state = text_of(f, json_member(from, "state")),
+        .cause = text_of(f, json_member(from, "cause")),
+        .meaning = text_of(f, json_member(from, "meaning")),
+        .cure = text_of(f, json_member(from, "cure")),
+        .login_cause = text_of(f, json_member(from, "login_cause")),
+        .grace_ends_s = time_of(json_member(from, "grace_ends_at")),
+        .version = number_of(json_member(from, "key_version")),
+        .min_version = number_of(json_member(from, "min_decryption_version")),
+        .old_key = "",
+    };
+    if (*s->state != 0) {
+        read_old_keys(f, json_member(provider, "keys"));
+    }
+}
+
 static void read_status(struct facts *f, const struct json_value *root)
 {
     struct fact_daemon *d = &f->daemon;
@@ -79,6 +118,8 @@ static void read_status(struct facts *f, const struct json_value *root)
     d->is_reload_ok = bool_of(json_member(reload, "ok"));
     d->reload_at_s = time_of(json_member(reload, "at"));
     d->reload_message = text_of(f, json_member(reload, "message"));
+    d->key_id = text_of(f, json_member(provider, "current_key_id"));
+    read_service(f, provider);
     d->warning = text_of(f, json_member(provider, "warning"));
     d->restart_needed = names_of(f, json_member(root, "restart_needed"));
     d->memory_policy = text_of(f, json_member(memory, "policy"));

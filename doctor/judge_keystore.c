@@ -144,8 +144,9 @@ JUDGE(seal_unattended)
 }
 
 /* The name stands in a list of words, or a word that ends in '*' begins it. */
-static bool is_loaded(const char *list, const char *name)
+bool facts_loads_credential(const struct fact_unit *unit, const char *name)
 {
+    const char *list = unit->credentials;
     for (const char *p = list + strspn(list, " "); *p != 0; p += strspn(p, " ")) {
         size_t len = strcspn(p, " ");
         bool is_pattern = p[len - 1] == '*';
@@ -167,7 +168,7 @@ JUDGE(unit_credential)
     }
     for (size_t i = 0; i < f->keystore.seal_count; i++) {
         const struct fact_seal *seal = &f->keystore.seals[i];
-        if (*seal->credential != 0 && !is_loaded(service->credentials, seal->credential)) {
+        if (*seal->credential != 0 && !facts_loads_credential(service, seal->credential)) {
             verdict_found(v, service->name,
                           verdict_text(v,
                                        "systemctl edit %s, add [Service] and "

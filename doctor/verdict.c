@@ -128,10 +128,28 @@ static const struct doctor_about *cause_of(const struct doctor_report *r, const 
     return NULL;
 }
 
+static bool concerns(const struct facts *f, const struct check *check)
+{
+    switch (check->scope) {
+    case SCOPE_ALL:
+        return true;
+    case SCOPE_KEYSTORE:
+        return facts_has_keystore(f);
+    case SCOPE_VAULT:
+        return facts_has_vault(f);
+    case SCOPE_VAULT_KEYS:
+        return facts_has_vault_keys(f);
+    }
+    return true;
+}
+
 void doctor_judge(const struct facts *f, struct doctor_report *report, struct texts *texts)
 {
     for (size_t i = 0; i < doctor_check_count; i++) {
         const struct check *check = &doctor_checks[i];
+        if (!concerns(f, check)) {
+            continue;
+        }
         const struct doctor_about *cause = cause_of(report, check);
         struct doctor_row *row = &report->rows[report->row_count++];
         struct verdict v = {.report = report, .texts = texts, .row = row};

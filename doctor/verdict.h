@@ -29,12 +29,16 @@ const char *verdict_place(struct verdict *v, const struct apiserver_value *at);
 
 typedef void judge_fn(const struct facts *f, struct verdict *v);
 
+/* What a host must have for a check to concern it: whether there is a row of it at all. */
+enum check_scope { SCOPE_ALL, SCOPE_KEYSTORE, SCOPE_VAULT, SCOPE_VAULT_KEYS };
+
 struct check {
     struct doctor_about about;
     judge_fn *judge;
     /* Checks that this one says nothing new about when they have found something or could not be
      * made: "config-loads,keystore-there"; NULL. */
     const char *after;
+    enum check_scope scope;
 };
 
 extern const struct check doctor_checks[];
@@ -94,5 +98,23 @@ JUDGE(unit_enabled);
 JUDGE(unit_order);
 JUDGE(unit_socket);
 JUDGE(unit_credential);
+JUDGE(vault_credential);
+JUDGE(vault_plain_http);
+JUDGE(vault_answers);
+JUDGE(vault_address);
+JUDGE(vault_login);
+JUDGE(vault_policy);
+JUDGE(vault_policy_wide);
+JUDGE(vault_key);
+JUDGE(vault_key_guard);
+JUDGE(vault_key_age);
+JUDGE(vault_clock);
+JUDGE(vault_state);
+JUDGE(vault_key_changed);
+JUDGE(vault_service);
+JUDGE(vault_grace);
+JUDGE(vault_key_id);
+JUDGE(vault_key_pending);
+JUDGE(vault_min_decryption);
 
 #endif

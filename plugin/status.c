@@ -28,6 +28,7 @@ static void put_keys(struct json_writer *w, const struct provider_info *p, struc
         json_put_text(w, "id", p->keys[i].id);
         put_hash(w, "id_hash", p->keys[i].id);
         json_put_text(w, "state", p->keys[i].state);
+        json_put_u64(w, "version", p->keys[i].version);
         json_put_time(w, "created_at", p->keys[i].created_at_s);
         json_put_time(w, "promoted_at", p->keys[i].promoted_at_s);
         json_put_u64(w, "decrypts", use.decrypts);

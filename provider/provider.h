@@ -70,6 +70,7 @@ struct provider_wrapped {
 struct provider_key {
     char id[64];
     const char *state;      /* "primary", "retired", …: static */
+    uint32_t version;       /* of the key of a key service; 0: it has none */
     uint64_t created_at_s;  /* wall time; 0 while unknown */
     uint64_t promoted_at_s; /* when it became primary; 0: never, or unknown */
 };

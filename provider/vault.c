@@ -127,23 +127,35 @@ static bool vault_due(void *ctx, uint64_t *ret_ms)
     return true;
 }
 
+/* Under the lock. */
+static void put_version(const struct vaulted *v, const struct vault_version *version,
+                        struct provider_info *ret)
+{
+    const struct vault_wire_version wire = {.epoch = v->current.version.epoch,
+                                            .number = version->number,
+                                            .created_at_s = version->created_at_s};
+    if (ret->key_count == PROVIDER_INFO_KEYS) {
+        return;
+    }
+    struct provider_key *to = &ret->keys[ret->key_count++];
+    vault_wire_key_id(v->config, &wire, to->id);
+    to->version = version->number;
+    to->created_at_s = version->created_at_s;
+    to->state = version->number == v->current.version.number  ? "primary"
+                : version->number > v->current.version.number ? "staged"
+                : version->number < v->key.min_decryption     ? "disabled"
+                                                              : "retired";
+    to->promoted_at_s = version->number == v->current.version.number ? version->created_at_s : 0;
+}
+
 /* Under the lock. Newest first, as many as are shown. */
 static void put_keys(const struct vaulted *v, struct provider_info *ret)
 {
-    uint8_t epoch = v->current.version.epoch;
-    for (size_t i = v->key.version_count; i > 0 && ret->key_count < PROVIDER_INFO_KEYS; i--) {
-        const struct vault_version *version = &v->key.versions[i - 1];
-        struct provider_key *to = &ret->keys[ret->key_count++];
-        const struct vault_wire_version wire = {
-            .epoch = epoch, .number = version->number, .created_at_s = version->created_at_s};
-        vault_wire_key_id(v->config, &wire, to->id);
-        to->created_at_s = version->created_at_s;
-        to->state = version->number == v->current.version.number  ? "primary"
-                    : version->number > v->current.version.number ? "staged"
-                    : version->number < v->key.min_decryption     ? "disabled"
-                                                                  : "retired";
-        to->promoted_at_s =
-            version->number == v->current.version.number ? version->created_at_s : 0;
+    for (size_t i = v->key.version_count; i > 0; i--) {
+        put_version(v, &v->key.versions[i - 1], ret);
+    }
+    for (size_t i = v->fallen_count; i > 0; i--) {
+        put_version(v, &v->fallen[i - 1], ret);
     }
 }
 

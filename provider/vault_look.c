@@ -62,11 +62,38 @@ static void choose(struct vaulted *v, const struct vault_key *key, struct vault_
     vault_choose(&in, ret);
 }
 
+/* Under the lock. */
+static void note_fallen(struct vaulted *v, const struct vault_version *version)
+{
+    if (v->fallen_count == VAULTED_FALLEN_MAX) {
+        memmove(v->fallen, v->fallen + 1, (VAULTED_FALLEN_MAX - 1) * sizeof v->fallen[0]);
+        v->fallen_count--;
+    }
+    v->fallen[v->fallen_count++] = *version;
+}
+
+/* What the description has lost to its min_decryption_version; what it shows again is forgotten.
+ * Under the lock. */
+static void note_all_fallen(struct vaulted *v, const struct vault_key *key)
+{
+    while (v->fallen_count > 0 && v->fallen[v->fallen_count - 1].number >= key->min_decryption) {
+        v->fallen_count--;
+    }
+    for (size_t i = 0; i < v->key.version_count; i++) {
+        const struct vault_version *version = &v->key.versions[i];
+        if (version->number < key->min_decryption &&
+            vault_key_version(key, version->number) == NULL) {
+            note_fallen(v, version);
+        }
+    }
+}
+
 /* What calls use to judge versions. Takes the description over. */
 void vaulted_publish_key(struct vaulted *v, struct vault_key *key)
 {
     (void)pthread_mutex_lock(&v->lock);
     bool is_news = key->latest != v->key.latest || key->min_decryption != v->key.min_decryption;
+    note_all_fallen(v, key);
     struct vault_key old = v->key;
     v->key = *key;
     *key = old;

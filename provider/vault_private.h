@@ -30,6 +30,8 @@ struct vaulted_current {
 
 struct vaulted_mode;
 
+#define VAULTED_FALLEN_MAX 64 /* the newest */
+
 struct vaulted {
     const struct config_vault *config;
     const struct vaulted_mode *mode;
@@ -42,6 +44,10 @@ struct vaulted {
     bool is_local_fault; /* the last look failed on this node's side */
     struct vaulted_current current;
     struct vault_key key; /* the last description */
+    /* Versions that were described once and fell below min_decryption_version since, which servers
+     * no longer show: for people, who look for what needs them. Ascending. */
+    struct vault_version fallen[VAULTED_FALLEN_MAX];
+    size_t fallen_count;
     struct vault_choice choice;
     uint32_t held_back; /* a version that the service does not let us use; 0 none */
     enum vault_cause held_back_cause;

@@ -84,25 +84,29 @@ void healthy_keystore(void)
 
 void healthy_daemon(void)
 {
-    f.daemon = (struct fact_daemon){.look = LOOK_DONE,
-                                    .why = "",
-                                    .version = "9.9.9",
-                                    .kms_version = "v2",
-                                    .pid = 7,
-                                    .is_ready = true,
-                                    .store_id = "store",
-                                    .generation = 7,
-                                    .loaded_at_s = NOW - 1000,
-                                    .key_id_hash = HASH,
-                                    .is_reload_ok = true,
-                                    .reload_at_s = NOW - 1000,
-                                    .reload_message = "",
-                                    .warning = "",
-                                    .restart_needed = "",
-                                    .memory_policy = "strict",
-                                    .config_file = "/c",
-                                    .has_memlock = true,
-                                    .memlock = 64 << 20};
+    f.daemon = (struct fact_daemon){
+        .look = LOOK_DONE,
+        .why = "",
+        .version = "9.9.9",
+        .kms_version = "v2",
+        .pid = 7,
+        .is_ready = true,
+        .store_id = "store",
+        .generation = 7,
+        .loaded_at_s = NOW - 1000,
+        .key_id = "es1-x",
+        .key_id_hash = HASH,
+        .is_reload_ok = true,
+        .reload_at_s = NOW - 1000,
+        .reload_message = "",
+        .warning = "",
+        .restart_needed = "",
+        .memory_policy = "strict",
+        .config_file = "/c",
+        .has_memlock = true,
+        .memlock = 64 << 20,
+        .service = {
+            .state = "", .cause = "", .meaning = "", .cure = "", .login_cause = "", .old_key = ""}};
     f.socket = (struct fact_socket){
         .path = "/run/etcdseal/kms.sock",
         .folders = {file_of("/", S_IFDIR | 0755, 0), file_of("/run", S_IFDIR | 0755, 0),
@@ -123,6 +127,83 @@ void healthy_daemon(void)
         .uid = 990,
         .gid = 990,
     };
+}
+
+static struct vault_version versions[2];
+
+static void healthy_vault_parts(void)
+{
+    struct fact_vault *x = &f.vault;
+    struct fact_question good = {.look = LOOK_DONE, .why = "", .cure = ""};
+    versions[0] = (struct vault_version){.number = 1, .created_at_s = NOW - 9000};
+    versions[1] = (struct vault_version){.number = 2, .created_at_s = NOW - 4000};
+    *x = (struct fact_vault){
+        .config = &config->vault,
+        .is_provider = true,
+        .login_files = {{.name = "vault.auth.approle.role_id_file",
+                         .credential = "",
+                         .file = file_of("/etc/r", S_IFREG | 0644, 0)},
+                        {.name = "vault.auth.approle.secret_id_file",
+                         .is_secret = true,
+                         .credential = "",
+                         .file = file_of("/etc/s", S_IFREG | 0600, 990)}},
+        .login_file_count = 2,
+        .server_count = 2,
+        .no_login = "",
+        .login = good,
+        .capabilities = good,
+        .described = good,
+        .key = {.type = "aes256-gcm96",
+                .latest = 2,
+                .min_decryption = 1,
+                .versions = versions,
+                .version_count = 2},
+        .files = {file_of("/v/vault-keks", S_IFREG | 0600, 990), {.path = "/v/vault-keks.prev"}},
+        .state_error = "",
+        .state = {.mark = {.number = 2, .created_at_s = NOW - 4000}},
+        .choice = {.use = {.number = 2, .created_at_s = NOW - 4000}},
+    };
+    for (size_t i = 0; i < x->server_count; i++) {
+        x->servers[i] = (struct fact_server){
+            .address = config->vault.addresses[i],
+            .look = LOOK_DONE,
+            .why = "",
+            .cure = "",
+            .health = {.is_initialised = true, .version = "2.7.2", .server_time_s = NOW},
+            .answered_at_s = NOW + 1};
+    }
+    struct fact_path path;
+    for (size_t i = 0; facts_vault_path(x->config, i, &path); i++) {
+        x->rights[i] = path.needed;
+    }
+}
+
+void healthy_vault(void)
+{
+    static const char text[] =
+        "provider: vault\n"
+        "vault: { addresses: [ 'https://a:8200', 'https://b:8200' ], key: kube, cluster_id: c, "
+        "auth: { approle: { role_id_file: /etc/r, secret_id_file: /etc/s } } }\n";
+    struct kerrinfo e = {0};
+    char id[VAULT_WIRE_ID_BYTES];
+    config_free(config);
+    config = NULL;
+    assert_ok(&e, config_parse(bytes_of_text(text), "/etc/etcdseal/etcdseald.yaml", &config, &e));
+    q.config = config;
+    f.keystore = (struct fact_keystore){.path = "/none", .folder = {.path = ""}};
+    healthy_daemon();
+    healthy_vault_parts();
+    vault_wire_key_id(&config->vault, &f.vault.state.mark, id);
+    f.daemon.key_id = texts_keep(&f.texts, bytes_of_text(id));
+    f.daemon.store_id = "c";
+    f.daemon.service = (struct fact_service){.state = "serving",
+                                             .cause = "none",
+                                             .meaning = "nothing is wrong",
+                                             .cure = "",
+                                             .login_cause = "none",
+                                             .version = 2,
+                                             .min_version = 1,
+                                             .old_key = ""};
 }
 
 static void healthy_apiserver(void)
@@ -181,8 +262,10 @@ int healthy(void **state)
 int done(void **state)
 {
     (void)state;
-    config_free(config);
+    f.vault.key = (struct vault_key){.versions = NULL}; /* its versions are static here */
     facts_done(&f);
+    config_free(config);
+    config = NULL;
     return 0;
 }
 

@@ -11,6 +11,7 @@
 extern const char manifest[];   /* of the kube-apiserver */
 extern const char encryption[]; /* its EncryptionConfiguration */
 extern struct facts f;
+extern struct config *config; /* of q; healthy_vault makes another */
 extern struct doctor_question q;
 extern struct doctor_report report; /* of the last judge() */
 extern struct texts texts;
@@ -20,6 +21,7 @@ struct fact_unit unit_of(const char *name);
 /* Parts of the host made whole again. */
 void healthy_keystore(void);
 void healthy_daemon(void);
+void healthy_vault(void); /* makes it one with provider vault and no keystore */
 
 void judge(void);
 void tell(void); /* prints what is found or unknown */

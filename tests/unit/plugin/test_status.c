@@ -169,6 +169,7 @@ static void test_serving(void **state)
     assert_text_at(root, "provider.warning", "the disk is full");
     assert_text_at(root, "provider.keys.0.id", "es1-a");
     assert_text_at(root, "provider.keys.0.state", "retired");
+    assert_int_equal(json_integer_value(at(root, "provider.keys.0.version")), 0);
     assert_int_equal(json_integer_value(at(root, "provider.keys.0.decrypts")), 1);
     assert_text_at(root, "provider.keys.0.last_decrypt_at", "2026-11-24T02:31:43Z");
     assert_int_equal(json_integer_value(at(root, "provider.keys.1.decrypts")), 0);

@@ -122,17 +122,18 @@ enum kerr vault_read_key(struct vault *v, struct vault_try *t, struct vault_key 
         return k;
     }
     uint32_t latest = atomic_load(&fake_vault.latest);
+    uint32_t least = atomic_load(&fake_vault.min_decryption);
     struct vault_key key = {.type = "aes256-gcm96",
                             .latest = latest,
-                            .min_decryption = atomic_load(&fake_vault.min_decryption),
+                            .min_decryption = least,
                             .min_encryption = atomic_load(&fake_vault.min_encryption),
-                            .versions = calloc(latest, sizeof *key.versions),
-                            .version_count = latest};
+                            .versions = calloc(latest, sizeof *key.versions)};
     if (key.versions == NULL) {
         return kerr_set(e, KERR_NOMEM, "no memory for versions");
     }
-    for (uint32_t i = 0; i < latest; i++) {
-        key.versions[i] = (struct vault_version){i + 1, atomic_load(&fake_vault.created_s[i + 1])};
+    for (uint32_t n = least; n <= latest; n++) { /* servers show no others */
+        key.versions[key.version_count++] =
+            (struct vault_version){n, atomic_load(&fake_vault.created_s[n])};
     }
     *ret = key;
     return KERR_OK;

@@ -240,6 +240,20 @@ static void a_worn_kek_is_replaced_under_the_same_key_id(void **state)
     assert_memory_not_equal(newest.annotation_bytes, new.annotation_bytes, 40);
 }
 
+/* In what state the version is shown; once. */
+static const char *state_of(uint32_t version)
+{
+    struct provider_info i = info();
+    const char *state = NULL;
+    for (size_t k = 0; k < i.key_count; k++) {
+        if (i.keys[k].version == version) {
+            assert_null(state);
+            state = i.keys[k].state;
+        }
+    }
+    return state;
+}
+
 static void a_raised_minimum_is_respected_and_explained(void **state)
 {
     (void)state;
@@ -257,9 +271,13 @@ static void a_raised_minimum_is_respected_and_explained(void **state)
         }
         assert_int_equal(unwrap(&old, true), KERR_STATE);
         assert_non_null(strstr(e.text, "min_decryption_version"));
+        /* The service no longer shows it. */
+        assert_string_equal(state_of(1), "disabled");
+        assert_string_equal(state_of(2), "primary");
         atomic_store(&fake_vault.min_decryption, 1);
         assert_int_equal(look(), KERR_OK);
         assert_int_equal(unwrap(&old, true), KERR_OK);
+        assert_string_equal(state_of(1), "retired");
     }
 }
 
