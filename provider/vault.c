@@ -119,7 +119,9 @@ static bool vault_due(void *ctx, uint64_t *ret_ms)
     (void)pthread_mutex_lock(&v->lock);
     uint64_t due_ms = vault_link_due_ms(&v->link, v->config);
     uint64_t token_ms = v->token_due_ms > now_ms ? v->token_due_ms - now_ms : 0;
-    if (v->link.failures == 0 && token_ms < due_ms) {
+    if (v->is_local_fault) {
+        due_ms = VAULT_LINK_RETRY_MS; /* a person must act: no haste, and no calls for nothing */
+    } else if (v->link.failures == 0 && token_ms < due_ms) {
         due_ms = token_ms;
     }
     (void)pthread_mutex_unlock(&v->lock);

@@ -341,6 +341,36 @@ void vault_keks_end(struct vault_keks *c, struct bytes annotation, struct vault_
     (void)pthread_mutex_unlock(&c->lock);
 }
 
+enum vault_keks_answer vault_keks_begin_seed(struct vault_keks *c, struct bytes ciphertext,
+                                             bool has_budget)
+{
+    struct tag tag = tag_of(ciphertext);
+    enum vault_keks_answer a = VAULT_KEKS_UNKNOWN;
+    (void)pthread_mutex_lock(&c->lock);
+    if (is_forged(c, &tag)) {
+        a = VAULT_KEKS_FORGED;
+    } else if (has_budget && !bucket_take(&c->budget, clock_mono_ms())) {
+        a = VAULT_KEKS_BUDGET;
+    }
+    c->refused += a != VAULT_KEKS_UNKNOWN;
+    (void)pthread_mutex_unlock(&c->lock);
+    return a;
+}
+
+void vault_keks_end_seed(struct vault_keks *c, struct bytes ciphertext, bool has_budget,
+                         bool is_good, bool is_forgery)
+{
+    struct tag tag = tag_of(ciphertext);
+    (void)pthread_mutex_lock(&c->lock);
+    if (has_budget && is_good) {
+        bucket_give_back(&c->budget);
+    }
+    if (is_forgery) {
+        *forged_place(c, &tag) = (struct forged){.tag = tag, .at_ms = clock_mono_ms()};
+    }
+    (void)pthread_mutex_unlock(&c->lock);
+}
+
 void vault_keks_keep(struct vault_keks *c, struct vault_kek *k)
 {
     struct tag tag = tag_of(vault_kek_annotation(k));

@@ -43,10 +43,9 @@ static void note_seen(struct vaulted *v, const struct vault_key *key)
         v->seen_version = key->latest;
         v->seen_ms = clock_mono_ms();
     }
-    (void)pthread_mutex_lock(&v->lock);
-    bool is_same = key->min_decryption == v->key.min_decryption;
-    (void)pthread_mutex_unlock(&v->lock);
-    v->same_min_looks = is_same ? v->same_min_looks + 1 : 1;
+    /* Not beside v->key, which a call may have read since. */
+    v->same_min_looks = key->min_decryption == v->seen_min ? v->same_min_looks + 1 : 1;
+    v->seen_min = key->min_decryption;
 }
 
 static void choose(struct vaulted *v, const struct vault_key *key, struct vault_choice *ret)
@@ -147,7 +146,8 @@ static enum kerr switch_to(struct vaulted *v, struct vault_try *t,
 static enum kerr note_uses(struct vaulted *v, struct kerrinfo *e)
 {
     uint64_t uses = atomic_load(&v->uses);
-    if (uses < USES_STEP && v->state.uses + uses < v->config->kek_max_uses) {
+    bool is_worn = v->state.uses + uses >= v->config->kek_max_uses;
+    if (uses == 0 || (uses < USES_STEP && !is_worn)) {
         return KERR_OK;
     }
     struct vault_state state = v->state;
@@ -278,9 +278,14 @@ static enum kerr look(struct vaulted *v, struct vault_try *t, bool *ret_changed,
     vaulted_publish_key(v, &key);
     k = act(v, t, &choice, ret_changed, e);
     (void)pthread_mutex_lock(&v->lock);
+    /* What does not authenticate under another key is no forgery. */
+    bool is_doubtful = choice.cause == VAULT_KEY_CHANGED || v->choice.cause == VAULT_KEY_CHANGED;
     v->token_due_ms = clock_mono_ms() + due_ms;
     v->choice = choice;
     (void)pthread_mutex_unlock(&v->lock);
+    if (is_doubtful) {
+        vault_keks_forgive(v->keks);
+    }
     return k;
 }
 
@@ -298,7 +303,9 @@ static void settle(struct vaulted *v, enum kerr k, enum vault_cause cause)
     (void)pthread_mutex_lock(&v->lock);
     bool was_good = v->link.failures == 0;
     v->is_local_fault = k != KERR_OK && cause == VAULT_NONE;
-    if (k == KERR_OK) {
+    /* While keys are served, a look that fails on this node's side has had its answers. */
+    bool was_answered = v->is_local_fault && v->current.version.number > 0;
+    if (k == KERR_OK || was_answered) {
         vault_link_good(&v->link, now());
     } else if (cause != VAULT_NONE) {
         vault_link_bad(&v->link, cause, now(), v->config);
@@ -332,38 +339,44 @@ static void add_cure(enum vault_cause cause, struct kerrinfo *e)
     }
 }
 
-static void put_warning(struct vaulted *v)
+/* Under the lock; what is most pressing. Where nothing is served the look's failure says why. */
+static void write_warning(const struct vaulted *v, enum vault_cause login, char *to, size_t size)
 {
-    char text[KERRINFO_TEXT_MAX] = "";
-    struct vault_info client;
-    char until[CLOCK_TEXT_BYTES];
-    vault_info(v->client, &client);
-    (void)pthread_mutex_lock(&v->lock);
-    enum vault_cause login = client.login_cause;
+    if (v->current.version.number == 0) {
+        return;
+    }
     if (v->link.state == VAULT_LINK_GRACE) {
+        char until[CLOCK_TEXT_BYTES];
         clock_format_s(vault_link_grace_ends_s(&v->link, v->config), until);
-        (void)snprintf(text, sizeof text,
-                       "the key service: %s; what is in memory serves until %s; %s",
+        (void)snprintf(to, size, "the key service: %s; what is in memory serves until %s; %s",
                        vault_cause_sentence(v->link.cause), until, vault_cause_cure(v->link.cause));
     } else if (v->choice.cause == VAULT_KEY_CHANGED) {
-        (void)snprintf(text, sizeof text, "the key service: %s; %s",
-                       vault_cause_sentence(VAULT_KEY_CHANGED),
+        (void)snprintf(to, size, "the key service: %s; %s", vault_cause_sentence(VAULT_KEY_CHANGED),
                        vault_cause_cure(VAULT_KEY_CHANGED));
     } else if (v->held_back != 0) {
-        (void)snprintf(text, sizeof text,
+        (void)snprintf(to, size,
                        "the key service does not let version %u be used: %s; version %u wraps on; "
                        "%s",
                        v->held_back, vault_cause_sentence(v->held_back_cause),
                        v->current.version.number, vault_cause_cure(v->held_back_cause));
     } else if (v->choice.is_epoch_back) {
-        (void)snprintf(text, sizeof text,
+        (void)snprintf(to, size,
                        "vault.epoch is %u, but this node has used %u already and goes on with it: "
                        "set it to %u on all nodes",
                        v->config->epoch, v->state.mark.epoch, v->state.mark.epoch);
     } else if (login != VAULT_NONE) {
-        (void)snprintf(text, sizeof text, "the key service: %s; %s", vault_cause_sentence(login),
+        (void)snprintf(to, size, "the key service: %s; %s", vault_cause_sentence(login),
                        vault_cause_cure(login));
     }
+}
+
+static void put_warning(struct vaulted *v)
+{
+    char text[KERRINFO_TEXT_MAX] = "";
+    struct vault_info client;
+    vault_info(v->client, &client);
+    (void)pthread_mutex_lock(&v->lock);
+    write_warning(v, client.login_cause, text, sizeof text);
     memcpy(v->warning, text, sizeof v->warning);
     (void)pthread_mutex_unlock(&v->lock);
 }

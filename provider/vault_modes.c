@@ -26,6 +26,15 @@ enum kerr vaulted_unwrap_kek(struct vaulted *v, struct vault_try *t, const char 
                         : k;
 }
 
+/* What was encrypted a moment ago must decrypt, to the same: that it does not says nothing about
+ * what is stored. */
+static enum kerr not_what_was_encrypted(struct vault_try *t, struct kerrinfo *e)
+{
+    t->cause = VAULT_BAD_ANSWER;
+    kerr_clear(e);
+    return kerr_set(e, KERR_IO, "what it has just encrypted does not decrypt to the same");
+}
+
 /* A fresh KEK, wrapped under exactly this version and read back. */
 static enum kerr make_kek(struct vaulted *v, struct vault_try *t, const struct vaulted_current *use,
                           struct vault_state *state, struct vault_kek **ret, struct kerrinfo *e)
@@ -53,9 +62,9 @@ static enum kerr make_kek(struct vaulted *v, struct vault_try *t, const struct v
     k = k == KERR_OK ? vault_kek_new(use->key_id, wire.version, wire.suite, secret_view(kek),
                                      annotation, &made, e)
                      : k;
-    if (k == KERR_OK && !secret_equal(vault_kek_subkeys(back), vault_kek_subkeys(made))) {
-        t->cause = VAULT_BAD_ANSWER;
-        k = kerr_set(e, KERR_IO, "a KEK came back as other bytes than were wrapped");
+    bool is_other = k == KERR_OK && !secret_equal(vault_kek_subkeys(back), vault_kek_subkeys(made));
+    if (is_other || k == KERR_INTEGRITY) {
+        return not_what_was_encrypted(t, e);
     }
     if (k == KERR_OK) {
         state->made_at_s = clock_wall_s();
@@ -142,11 +151,8 @@ static enum kerr direct_probe(struct vaulted *v, struct vault_try *t,
         k = vault_decrypt(v->client, t, c->version.number, bytes_of(aad, aad_len), buf_view(&raw),
                           &back, e);
     }
-    if (k == KERR_OK && !bytes_equal(secret_view(back), BYTES_OF(plain))) {
-        t->cause = VAULT_BAD_ANSWER;
-        k = kerr_set(e, KERR_IO, "other bytes came back than were encrypted");
-    }
-    return k;
+    bool is_other = k == KERR_OK && !bytes_equal(secret_view(back), BYTES_OF(plain));
+    return is_other || k == KERR_INTEGRITY ? not_what_was_encrypted(t, e) : k;
 }
 
 static enum kerr direct_load(struct vaulted *v, struct vault_try *t,

@@ -61,7 +61,8 @@ struct vaulted {
     struct vault_state state; /* written under the lock, for others read the epoch and uses */
     uint32_t seen_version;
     uint64_t seen_ms;
-    unsigned same_min_looks; /* looks in a row that showed the same min_decryption_version */
+    uint32_t seen_min;       /* min_decryption_version of the last look … */
+    unsigned same_min_looks; /* … and of how many in a row */
 };
 
 /* Makes that `use` can wrap, and sees that it does: fills `ret` (but for the version and key id)

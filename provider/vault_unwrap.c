@@ -111,6 +111,11 @@ static enum kerr check_version(struct vaulted *v, const struct provider_turn *tu
     return KERR_OK;
 }
 
+static enum kerr over_budget(struct kerrinfo *e)
+{
+    return kerr_set(e, KERR_LIMIT, "too many unknown values did not authenticate of late");
+}
+
 /* Asks for a KEK that is not in memory. Between begin and end. */
 static enum kerr ask(struct vaulted *v, const struct provider_turn *turn, const char *key_id,
                      struct bytes annotation, struct vault_kek **ret, struct kerrinfo *e)
@@ -149,7 +154,7 @@ static enum kerr fetch_kek(struct vaulted *v, const struct provider_turn *turn, 
     case VAULT_KEKS_FORGED:
         return vaulted_unauthentic(e);
     case VAULT_KEKS_BUDGET:
-        return kerr_set(e, KERR_LIMIT, "too many unknown annotations did not authenticate of late");
+        return over_budget(e);
     case VAULT_KEKS_LATE:
         return kerr_set(e, KERR_TIMEOUT, "another call still asks for the same KEK");
     case VAULT_KEKS_UNKNOWN:
@@ -211,13 +216,26 @@ static enum kerr unwrap_by_kek(struct vaulted *v, const struct provider_turn *tu
     return k;
 }
 
-/* Stored by mode direct. */
+/* Lets the service decrypt a seed. Between begin and end. */
+static enum kerr ask_for_seed(struct vaulted *v, const struct provider_turn *turn,
+                              const char *key_id, const struct vault_wire_seed *seed,
+                              struct vault_try *t, struct secret **ret, struct kerrinfo *e)
+{
+    uint8_t aad[VAULT_WIRE_AAD_MAX];
+    size_t aad_len = vault_wire_seed_aad(v->config->cluster_id, key_id, aad);
+    t->until_ms = turn->until_ms;
+    return vault_decrypt(v->client, t, seed->version, bytes_of(aad, aad_len), seed->raw, ret, e);
+}
+
+/* Stored by mode direct. Invented ones have a budget where only what is left of that mode is of
+ * that form; in mode direct it would stop the reads of all others. */
 static enum kerr unwrap_by_service(struct vaulted *v, const struct provider_turn *turn,
                                    struct bytes key_id, struct bytes ciphertext,
                                    struct secret **ret, const char **ret_state, struct kerrinfo *e)
 {
     struct vault_wire_seed seed;
     if (!vault_wire_read_seed(ciphertext, &seed)) {
+        vault_keks_count_refused(v->keks);
         return vaulted_unauthentic(e);
     }
     enum kerr k = check_version(v, turn, seed.epoch, seed.version, key_id, ret_state, e);
@@ -227,13 +245,17 @@ static enum kerr unwrap_by_service(struct vaulted *v, const struct provider_turn
     if (!turn->may_wait) {
         return kerr_set(e, KERR_WAITS, "Decrypt asks the key service");
     }
+    bool has_budget = v->config->mode == CONFIG_VAULT_HIERARCHY;
+    enum vault_keks_answer a = vault_keks_begin_seed(v->keks, ciphertext, has_budget);
+    if (a != VAULT_KEKS_UNKNOWN) {
+        return a == VAULT_KEKS_FORGED ? vaulted_unauthentic(e) : over_budget(e);
+    }
     char named[VAULT_WIRE_ID_BYTES] = "";
-    uint8_t aad[VAULT_WIRE_AAD_MAX];
-    struct vault_try t = {.until_ms = turn->until_ms};
+    struct vault_try t = {.cause = VAULT_NONE};
     struct kerrinfo inner = {0};
     memcpy(named, key_id.ptr, key_id.len);
-    size_t aad_len = vault_wire_seed_aad(v->config->cluster_id, named, aad);
-    k = vault_decrypt(v->client, &t, seed.version, bytes_of(aad, aad_len), seed.raw, ret, &inner);
+    k = ask_for_seed(v, turn, named, &seed, &t, ret, &inner);
+    vault_keks_end_seed(v->keks, ciphertext, has_budget, k == KERR_OK, t.cause == VAULT_CIPHERTEXT);
     if (t.cause == VAULT_CIPHERTEXT) {
         return vaulted_unauthentic(e);
     }
