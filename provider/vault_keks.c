@@ -358,15 +358,14 @@ enum vault_keks_answer vault_keks_begin_seed(struct vault_keks *c, struct bytes 
 }
 
 void vault_keks_end_seed(struct vault_keks *c, struct bytes ciphertext, bool has_budget,
-                         bool is_good, bool is_forgery)
+                         bool is_forgery)
 {
     struct tag tag = tag_of(ciphertext);
     (void)pthread_mutex_lock(&c->lock);
-    if (has_budget && is_good) {
-        bucket_give_back(&c->budget);
-    }
     if (is_forgery) {
         *forged_place(c, &tag) = (struct forged){.tag = tag, .at_ms = clock_mono_ms()};
+    } else if (has_budget) {
+        bucket_give_back(&c->budget);
     }
     (void)pthread_mutex_unlock(&c->lock);
 }

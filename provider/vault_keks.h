@@ -71,11 +71,11 @@ void vault_keks_end(struct vault_keks *c, struct bytes annotation, struct vault_
                     bool is_forged);
 /* The same for seeds that the service unwraps itself (mode direct), of which nothing is kept but
  * forgeries: FORGED, UNKNOWN (the caller asks and must call vault_keks_end_seed), and BUDGET where
- * `has_budget`. Any number may ask at a time. */
+ * `has_budget`, of both calls. Any number may ask at a time. */
 enum vault_keks_answer vault_keks_begin_seed(struct vault_keks *c, struct bytes ciphertext,
                                              bool has_budget);
 void vault_keks_end_seed(struct vault_keks *c, struct bytes ciphertext, bool has_budget,
-                         bool is_good, bool is_forged);
+                         bool is_forged);
 /* Keeps one of ours, pinned. Takes a reference. */
 void vault_keks_keep(struct vault_keks *c, struct vault_kek *k);
 /* Counts a refusal without asking, of which the cache knew nothing (the shape was wrong). */

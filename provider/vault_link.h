@@ -3,13 +3,15 @@
  * How it stands between this node and its key service: a pure state machine fed with the outcome of
  * each look. Plain struct; the owner locks.
  *
- *                  look is good        UNREACHABLE                    REFUSED
- *     STARTING     SERVING             STARTING                       STARTING
- *     SERVING      SERVING             GRACE                          GRACE
- *     GRACE        SERVING             GRACE; STOPPED when            STOPPED when seen
- *                                      offline_grace has passed       VAULT_LINK_REFUSALS times in
- * a (either clock)                 row over at least VAULT_LINK_REFUSED_MS, unless on_refused is
- * grace: then as UNREACHABLE STOPPED      SERVING             STOPPED STOPPED
+ *     state       look is good   UNREACHABLE    REFUSED
+ *     STARTING    SERVING        STARTING       STARTING
+ *     SERVING     SERVING        as in GRACE    as in GRACE
+ *     GRACE       SERVING        GRACE (1)      GRACE (2)
+ *     STOPPED     SERVING        STOPPED        STOPPED
+ *
+ *     (1) STOPPED when offline_grace has passed, by either clock.
+ *     (2) STOPPED when seen VAULT_LINK_REFUSALS times in a row over at least VAULT_LINK_REFUSED_MS;
+ *         with on_refused: grace, or when offline_grace has passed before that, as (1).
  *
  * In STARTING and STOPPED there are no keys in memory. Time counts from the last good look.
  */

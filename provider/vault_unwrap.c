@@ -255,7 +255,7 @@ static enum kerr unwrap_by_service(struct vaulted *v, const struct provider_turn
     struct kerrinfo inner = {0};
     memcpy(named, key_id.ptr, key_id.len);
     k = ask_for_seed(v, turn, named, &seed, &t, ret, &inner);
-    vault_keks_end_seed(v->keks, ciphertext, has_budget, k == KERR_OK, t.cause == VAULT_CIPHERTEXT);
+    vault_keks_end_seed(v->keks, ciphertext, has_budget, t.cause == VAULT_CIPHERTEXT);
     if (t.cause == VAULT_CIPHERTEXT) {
         return vaulted_unauthentic(e);
     }

@@ -129,7 +129,7 @@ enum kerr vault_read_key(struct vault *v, struct vault_try *t, struct vault_key 
                             .min_encryption = atomic_load(&fake_vault.min_encryption),
                             .versions = calloc(latest, sizeof *key.versions)};
     if (key.versions == NULL) {
-        return kerr_set(e, KERR_NOMEM, "no memory for versions");
+        return fail(t, VAULT_OURS, e);
     }
     for (uint32_t n = least; n <= latest; n++) { /* servers show no others */
         key.versions[key.version_count++] =
@@ -156,7 +156,9 @@ enum kerr vault_encrypt(struct vault *v, struct vault_try *t, uint32_t version, 
         k = fail(t, VAULT_VERSION_TOO_OLD, e);
     }
     buf_init(ret, AEAD_GCM_NONCE + plaintext.len + AEAD_TAG);
-    k = k == KERR_OK ? buf_extend(ret, ret->max, &to, e) : k;
+    if (k == KERR_OK && buf_extend(ret, ret->max, &to, NULL) != KERR_OK) {
+        k = fail(t, VAULT_OURS, e);
+    }
     if (k != KERR_OK) {
         return k;
     }
@@ -179,7 +181,10 @@ enum kerr vault_decrypt(struct vault *v, struct vault_try *t, uint32_t version, 
                          ciphertext.len <= AEAD_GCM_NONCE + AEAD_TAG)) {
         k = fail(t, VAULT_CIPHERTEXT, e);
     }
-    k = k == KERR_OK ? secret_new(ciphertext.len - AEAD_GCM_NONCE - AEAD_TAG, &out, e) : k;
+    if (k == KERR_OK &&
+        secret_new(ciphertext.len - AEAD_GCM_NONCE - AEAD_TAG, &out, NULL) != KERR_OK) {
+        k = fail(t, VAULT_OURS, e);
+    }
     if (k != KERR_OK) {
         return k;
     }

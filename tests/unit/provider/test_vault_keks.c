@@ -146,6 +146,61 @@ static void only_forgeries_use_up_the_budget(void **state)
     assert_int_equal(peek(1), VAULT_KEKS_FOUND); /* what is known is served all the same */
 }
 
+static enum vault_keks_answer begin_seed(unsigned number, bool has_budget)
+{
+    struct name n;
+    return vault_keks_begin_seed(c, name(&n, number), has_budget);
+}
+
+static void end_seed(unsigned number, bool has_budget, bool is_forged)
+{
+    struct name n;
+    vault_keks_end_seed(c, name(&n, number), has_budget, is_forged);
+}
+
+static void seeds_are_asked_for_but_not_their_forgeries(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) { /* good ones are not kept */
+        assert_int_equal(begin_seed(1, true), VAULT_KEKS_UNKNOWN);
+        end_seed(1, true, false);
+    }
+    assert_int_equal(begin_seed(1, true), VAULT_KEKS_UNKNOWN);
+    assert_int_equal(begin_seed(1, true), VAULT_KEKS_UNKNOWN); /* nobody waits for another */
+    end_seed(1, true, true);
+    end_seed(1, true, true);
+    assert_int_equal(begin_seed(1, true), VAULT_KEKS_FORGED);
+    assert_int_equal(begin_seed(1, false), VAULT_KEKS_FORGED);
+    assert_int_equal(vault_keks_counts(c).refused, 2);
+    assert_int_equal(vault_keks_counts(c).cached, 0);
+    vault_keks_forgive(c);
+    assert_int_equal(begin_seed(1, false), VAULT_KEKS_UNKNOWN);
+}
+
+static void a_budget_is_used_up_by_forged_seeds_alone(void **state)
+{
+    (void)state;
+    uint64_t began_ms = clock_mono_ms();
+    for (unsigned i = 0; i < 4 * VAULT_KEKS_BUDGET_BURST; i++) {
+        assert_int_equal(begin_seed(i, true), VAULT_KEKS_UNKNOWN);
+        end_seed(i, true, false);
+    }
+    size_t asked = 0;
+    for (unsigned i = 1000; i < 3000; i++) {
+        if (begin_seed(i, true) == VAULT_KEKS_UNKNOWN) {
+            end_seed(i, true, true);
+            asked++;
+        }
+    }
+    uint64_t passed_s = (clock_mono_ms() - began_ms) / 1000 + 1;
+    assert_true(asked >= VAULT_KEKS_BUDGET_BURST);
+    assert_true(asked <= VAULT_KEKS_BUDGET_BURST + passed_s * VAULT_KEKS_BUDGET_RATE);
+    assert_int_equal(begin_seed(5000, true), VAULT_KEKS_BUDGET);
+    assert_int_equal(begin_seed(5000, false), VAULT_KEKS_UNKNOWN); /* who has none needs none */
+    end_seed(5000, false, false);
+    assert_int_equal(begin_seed(5000, true), VAULT_KEKS_BUDGET); /* nor gives any back */
+}
+
 static void pinned_ones_survive_a_flood(void **state)
 {
     (void)state;
@@ -267,6 +322,8 @@ int main(void)
         TEST(a_kek_of_another_size_is_refused),
         TEST(forgeries_are_remembered_and_forgiven),
         TEST(only_forgeries_use_up_the_budget),
+        TEST(seeds_are_asked_for_but_not_their_forgeries),
+        TEST(a_budget_is_used_up_by_forged_seeds_alone),
         TEST(pinned_ones_survive_a_flood),
         TEST(pinned_ones_give_way_to_pinned_ones_only),
         TEST(wiping),
