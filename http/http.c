@@ -200,6 +200,9 @@ static CURLcode set_options(struct transfer *t)
     rc = rc != CURLE_OK ? rc : curl_easy_setopt(c, CURLOPT_PROXY, "");
     rc = rc != CURLE_OK ? rc : curl_easy_setopt(c, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     rc = rc != CURLE_OK ? rc : curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    /* A name server that says nothing must not hold a call beyond its time: the thread that waits
+     * for it is left behind. */
+    rc = rc != CURLE_OK ? rc : curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
     rc = rc != CURLE_OK ? rc : curl_easy_setopt(c, CURLOPT_USERAGENT, "etcdseal/" ETCDSEAL_VERSION);
     rc = rc != CURLE_OK ? rc : curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
     rc = rc != CURLE_OK ? rc : curl_easy_setopt(c, CURLOPT_WRITEDATA, t);

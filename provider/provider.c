@@ -116,20 +116,25 @@ static void set_warning(struct provider *p, struct part *part, const char *text)
     (void)pthread_mutex_unlock(&p->lock);
 }
 
+static bool refresh_behind(struct provider *p, struct part *part)
+{
+    struct kerrinfo why = {0};
+    bool is_changed = false;
+    if (part->ops->refresh(part->ctx, &is_changed, &why) != KERR_OK) {
+        kerr_prefix(&why, "also_unwrap: %s", part->ops->name);
+    }
+    set_warning(p, part, why.text);
+    return is_changed;
+}
+
+/* The one that wraps first: a key service that hangs must not keep it waiting. */
 enum kerr provider_refresh(struct provider *p, bool *ret_changed, struct kerrinfo *e)
 {
+    enum kerr k = p->parts[0].ops->refresh(p->parts[0].ctx, ret_changed, e);
     bool is_changed = false;
     for (size_t i = 1; i < p->count; i++) {
-        struct part *part = &p->parts[i];
-        struct kerrinfo why = {0};
-        bool is_part_changed = false;
-        if (part->ops->refresh(part->ctx, &is_part_changed, &why) != KERR_OK) {
-            kerr_prefix(&why, "also_unwrap: %s", part->ops->name);
-        }
-        set_warning(p, part, why.text);
-        is_changed = is_changed || is_part_changed;
+        is_changed = refresh_behind(p, &p->parts[i]) || is_changed;
     }
-    enum kerr k = p->parts[0].ops->refresh(p->parts[0].ctx, ret_changed, e);
     if (k == KERR_OK && is_changed) {
         *ret_changed = true;
     }

@@ -231,7 +231,7 @@ static enum kerr vault_open_op(void *ctx, const struct config *config, struct ke
     }
     v->config = &config->vault;
     v->mode = &vaulted_modes[config->vault.mode];
-    if (pthread_mutex_init(&v->lock, NULL) != 0) {
+    if (pthread_mutex_init(&v->lock, NULL) != 0 || pthread_mutex_init(&v->learning, NULL) != 0) {
         return kerr_set(e, KERR_NOMEM, "no memory for a lock");
     }
     v->has_lock = true;
@@ -249,6 +249,7 @@ static void vault_close_op(void *ctx)
     vault_close(v->client);
     if (v->has_lock) {
         (void)pthread_mutex_destroy(&v->lock);
+        (void)pthread_mutex_destroy(&v->learning);
     }
 }
 

@@ -77,9 +77,9 @@ void vault_kek_unref_at(struct vault_kek **k)
     *k = NULL;
 }
 
-void vault_kek_pin(struct vault_kek *k)
+bool vault_kek_is_pinned(const struct vault_kek *k)
 {
-    atomic_store(&k->is_pinned, true);
+    return atomic_load(&k->is_pinned);
 }
 
 const char *vault_kek_key_id(const struct vault_kek *k)
@@ -373,7 +373,7 @@ void vault_keks_end_seed(struct vault_keks *c, struct bytes ciphertext, bool has
 void vault_keks_keep(struct vault_keks *c, struct vault_kek *k)
 {
     struct tag tag = tag_of(vault_kek_annotation(k));
-    vault_kek_pin(k);
+    atomic_store(&k->is_pinned, true);
     (void)pthread_mutex_lock(&c->lock);
     insert(c, &tag, k);
     (void)pthread_mutex_unlock(&c->lock);

@@ -39,8 +39,7 @@ struct vault_kek *vault_kek_ref(struct vault_kek *k);
 void vault_kek_unref(struct vault_kek *k); /* NULL is fine */
 void vault_kek_unref_at(struct vault_kek **k);
 #define AUTO_KEK AUTO(vault_kek_unref_at) struct vault_kek *
-/* A seed has authenticated under it. Any thread. */
-void vault_kek_pin(struct vault_kek *k);
+bool vault_kek_is_pinned(const struct vault_kek *k);
 const char *vault_kek_key_id(const struct vault_kek *k);
 uint32_t vault_kek_version(const struct vault_kek *k);
 enum suite vault_kek_suite(const struct vault_kek *k);
@@ -76,7 +75,7 @@ enum vault_keks_answer vault_keks_begin_seed(struct vault_keks *c, struct bytes 
                                              bool has_budget);
 void vault_keks_end_seed(struct vault_keks *c, struct bytes ciphertext, bool has_budget,
                          bool is_forged);
-/* Keeps one of ours, pinned. Takes a reference. */
+/* Pins and keeps one: of ours, or under which a seed has authenticated. Takes a reference. */
 void vault_keks_keep(struct vault_keks *c, struct vault_kek *k);
 /* Counts a refusal without asking, of which the cache knew nothing (the shape was wrong). */
 void vault_keks_count_refused(struct vault_keks *c);

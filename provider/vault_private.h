@@ -39,7 +39,8 @@ struct vaulted {
     struct vault_keks *keks;
     atomic_ullong uses; /* Encrypt calls under the current KEK since it was loaded */
     bool has_lock;
-    pthread_mutex_t lock; /* guards what follows, up to the state */
+    pthread_mutex_t learning; /* held by the call that reads the description anew; taken first */
+    pthread_mutex_t lock;     /* guards what follows, up to the state */
     struct vault_link link;
     bool is_local_fault; /* the last look failed on this node's side */
     struct vaulted_current current;

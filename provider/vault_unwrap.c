@@ -37,17 +37,24 @@ static enum known find_version(struct vaulted *v, uint8_t epoch, uint32_t number
     return found;
 }
 
-/* Another node may have seen a version before us. */
-static enum kerr learn(struct vaulted *v, const struct provider_turn *turn, struct kerrinfo *e)
+/* Holding `learning`. */
+static enum kerr read_anew(struct vaulted *v, const struct provider_turn *turn, uint32_t number,
+                           struct kerrinfo *e)
 {
     AUTO_VAULT_KEY key = {.latest = 0};
     struct vault_try t = {.until_ms = turn->until_ms};
     struct kerrinfo inner = {0};
     (void)pthread_mutex_lock(&v->lock);
-    bool may = bucket_take(&v->learn, clock_mono_ms());
+    bool is_known = number <= v->key.latest; /* somebody else has learned it meanwhile */
+    bool is_away = v->link.failures > 0;
+    bool may = !is_known && bucket_take(&v->learn, clock_mono_ms());
     (void)pthread_mutex_unlock(&v->lock);
+    if (is_known) {
+        return KERR_OK;
+    }
     if (!may) {
-        return kerr_set(e, KERR_KEYID, "a version of the key that is not known here");
+        return kerr_set(e, is_away ? KERR_DOWN : KERR_KEYID,
+                        "a version of the key that is not known here");
     }
     enum kerr k = vault_read_key(v->client, &t, &key, &inner);
     if (k != KERR_OK) {
@@ -55,6 +62,16 @@ static enum kerr learn(struct vaulted *v, const struct provider_turn *turn, stru
     }
     vaulted_publish_key(v, &key);
     return KERR_OK;
+}
+
+/* Another node may have seen a version before us. One call asks; others wait for what it learns. */
+static enum kerr learn(struct vaulted *v, const struct provider_turn *turn, uint32_t number,
+                       struct kerrinfo *e)
+{
+    (void)pthread_mutex_lock(&v->learning);
+    enum kerr k = read_anew(v, turn, number, e);
+    (void)pthread_mutex_unlock(&v->learning);
+    return k;
 }
 
 /* The id of another version than the one that wraps. */
@@ -70,7 +87,7 @@ static enum kerr check_former(struct vaulted *v, const struct provider_turn *tur
         return kerr_set(e, KERR_WAITS, "the key service may know a newer version");
     }
     if (found == NOT_KNOWN_YET) {
-        enum kerr k = learn(v, turn, e);
+        enum kerr k = learn(v, turn, number, e);
         if (k != KERR_OK) {
             return k;
         }
@@ -124,7 +141,10 @@ static enum kerr ask(struct vaulted *v, const struct provider_turn *turn, const 
     struct kerrinfo inner = {0};
     enum kerr k = vaulted_unwrap_kek(v, &t, key_id, annotation, ret, &inner);
     bool is_forged = t.cause == VAULT_CIPHERTEXT || (t.cause == VAULT_NONE && k == KERR_INTEGRITY);
-    vault_keks_end(v->keks, annotation, k == KERR_OK ? *ret : NULL, is_forged);
+    (void)pthread_mutex_lock(&v->lock);
+    bool is_changed = v->choice.cause == VAULT_KEY_CHANGED; /* then it may be good all the same */
+    (void)pthread_mutex_unlock(&v->lock);
+    vault_keks_end(v->keks, annotation, k == KERR_OK ? *ret : NULL, is_forged && !is_changed);
     if (is_forged) {
         return vaulted_unauthentic(e);
     }
@@ -210,8 +230,8 @@ static enum kerr unwrap_by_kek(struct vaulted *v, const struct provider_turn *tu
     k = k == KERR_OK ? suite_unwrap(vault_kek_suite(kek), vault_kek_subkeys(kek), buf_view(&aad),
                                     ciphertext, ret, e)
                      : k;
-    if (k == KERR_OK) {
-        vault_kek_pin(kek);
+    if (k == KERR_OK && !vault_kek_is_pinned(kek)) {
+        vault_keks_keep(v->keks, kek); /* it is real: not to give way to those that may not be */
     }
     return k;
 }

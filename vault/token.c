@@ -242,9 +242,9 @@ void token_judge(struct vault *v, const struct vault_try *t, const char *text)
 {
     struct token_pause *p = &v->life.refused_pause;
     lock(v);
-    if (t->cause == VAULT_POLICY) {
-        pause_after(p, t->cause, text);
-    } else {
+    if (t->cause == VAULT_POLICY && clock_mono_ms() >= p->until_ms) {
+        pause_after(p, t->cause, text); /* once for all calls of the same moment */
+    } else if (t->cause != VAULT_POLICY) {
         *p = (struct token_pause){.until_ms = 0};
     }
     unlock(v);

@@ -11,6 +11,9 @@
 #define KEY_ANSWER_MAX ((size_t)1 << 20) /* VAULT_VERSIONS_MAX of 25 bytes */
 #define ANSWER_MAX     ((size_t)16384)
 #define PATH_MAX_BYTES 1024
+/* How a 403 begins that a policy gives; one for a token that is none says "permission denied"
+ * alone. It matters where somebody else logs in for us. */
+#define POLICY_WORDS "1 error occurred"
 
 /* With a token; after a 403 once more, with a fresh one. */
 static enum kerr ask(struct vault *v, struct vault_try *t, struct wire_request *r,
@@ -27,6 +30,10 @@ static enum kerr ask(struct vault *v, struct vault_try *t, struct wire_request *
     }
     r->token = token == NULL ? NULL : token->text;
     k = wire_call(v, t, r, ret, &why);
+    if (token == NULL && t->cause == VAULT_POLICY && strstr(why.text, POLICY_WORDS) == NULL) {
+        return wire_fail(t, VAULT_LOGIN, e, "no credential of the agent or proxy is taken: %.300s",
+                         why.text);
+    }
     if (t->cause != VAULT_POLICY || token == NULL) {
         token_put(v, token);
         return k == KERR_OK ? k : kerr_set(e, k, "%s", why.text);

@@ -188,7 +188,8 @@ static void judge_status(const struct vault *v, const struct wire_request *r, st
     enum vault_cause cause = is_refused ? r->refused : row->cause;
     (void)snprintf(text, sizeof text, "%.200s: %s: HTTP %u%s%s", v->config->addresses[a->address],
                    vault_cause_sentence(cause), status, *said == 0 ? "" : ", ", said);
-    give_up(a, cause, is_refused ? STOP : row->then, text);
+    bool may_be_done = r->is_once && row->then == AGAIN;
+    give_up(a, cause, is_refused || may_be_done ? STOP : row->then, text);
 }
 
 static void count(struct vault *v, const struct attempt *a)

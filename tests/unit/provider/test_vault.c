@@ -219,6 +219,74 @@ static void what_cannot_be_written_down_is_not_used(void **state)
     }
 }
 
+/* A fault of this node while the service is well: the grace does not run, and no blip ends it. */
+static void a_full_disk_is_no_outage_of_the_service(void **state)
+{
+    (void)state;
+    start(CONFIG_VAULT_HIERARCHY);
+    (void)fake_vault_rotate();
+    assert_int_equal(chmod(folder, 0755), 0);
+    for (int i = 0; i < 10; i++) {
+        passed_ms += config.vault.offline_grace_ms / 2;
+        assert_int_equal(look(), KERR_DENIED);
+        assert_int_equal(wrap(false), KERR_OK);
+    }
+    fake_vault_fail(VAULT_CONNECT);
+    assert_int_not_equal(look(), KERR_OK);
+    assert_string_equal(info().remote.state, "grace");
+    assert_int_equal(wrap(false), KERR_OK);
+    fake_vault_fail(VAULT_NONE);
+    assert_int_equal(chmod(folder, 0700), 0);
+    assert_int_equal(look(), KERR_OK);
+}
+
+/* More of them than are kept: one that is real takes the place of the longest unused. */
+static void a_kek_beyond_the_limit_is_kept_once_it_is_real(void **state)
+{
+    (void)state;
+    start(CONFIG_VAULT_HIERARCHY);
+    struct provider_wrapped w;
+    for (int i = 0; i < 260; i++) {
+        w = from_another_node(CONFIG_VAULT_HIERARCHY);
+        assert_int_equal(unwrap(&w, true), KERR_OK);
+    }
+    unsigned before = fake_vault_calls();
+    assert_int_equal(unwrap(&w, false), KERR_OK);
+    assert_int_equal(fake_vault_calls(), before);
+}
+
+static void a_key_that_was_put_back_opens_again(void **state)
+{
+    (void)state;
+    struct provider_wrapped w = from_another_node(CONFIG_VAULT_HIERARCHY);
+    start(CONFIG_VAULT_HIERARCHY);
+    atomic_store(&fake_vault.material[1], 99);
+    assert_int_equal(unwrap(&w, true), KERR_INTEGRITY);
+    assert_int_equal(look(), KERR_OK);
+    assert_int_equal(unwrap(&w, true), KERR_INTEGRITY);
+    atomic_store(&fake_vault.material[1], 1);
+    assert_int_equal(look(), KERR_OK);
+    assert_int_equal(unwrap(&w, true), KERR_OK);
+}
+
+static void unknown_keks_in_an_outage_are_readable_after_it(void **state)
+{
+    (void)state;
+    struct provider_wrapped w[60];
+    for (size_t i = 0; i < ARRAY_LEN(w); i++) {
+        w[i] = from_another_node(CONFIG_VAULT_HIERARCHY);
+    }
+    start(CONFIG_VAULT_HIERARCHY);
+    fake_vault_fail(VAULT_CONNECT);
+    for (size_t i = 0; i < ARRAY_LEN(w); i++) {
+        assert_int_equal(unwrap(&w[i], true), KERR_DOWN);
+    }
+    fake_vault_fail(VAULT_NONE);
+    for (size_t i = 0; i < ARRAY_LEN(w); i++) {
+        assert_int_equal(unwrap(&w[i], true), KERR_OK);
+    }
+}
+
 static void a_worn_kek_is_replaced_under_the_same_key_id(void **state)
 {
     (void)state;
@@ -439,6 +507,10 @@ int main(void)
         TEST(a_version_that_is_refused_is_held_back),
         TEST(a_worn_kek_that_may_not_be_replaced_serves_on),
         TEST(what_cannot_be_written_down_is_not_used),
+        TEST(a_full_disk_is_no_outage_of_the_service),
+        TEST(a_kek_beyond_the_limit_is_kept_once_it_is_real),
+        TEST(a_key_that_was_put_back_opens_again),
+        TEST(unknown_keks_in_an_outage_are_readable_after_it),
         TEST(a_worn_kek_is_replaced_under_the_same_key_id),
         TEST(a_raised_minimum_is_respected_and_explained),
         TEST(mode_direct_tells_status_that_the_key_changed),

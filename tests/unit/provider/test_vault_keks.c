@@ -211,7 +211,7 @@ static void pinned_ones_survive_a_flood(void **state)
         learn(i, 1);
         AUTO_KEK k = NULL;
         assert_int_equal(vault_keks_peek(c, name(&n, i), &k), VAULT_KEKS_FOUND);
-        vault_kek_pin(k);
+        vault_keks_keep(c, k);
     }
     for (unsigned i = 1000; i < 1000 + 3 * VAULT_KEKS_MAX; i++) {
         learn(i, 1);

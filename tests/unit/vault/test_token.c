@@ -375,10 +375,15 @@ static void test_no_login(void **state)
     struct vault_try t = within(1000);
     assert_true(info(v).has_token);
     assert_int_equal(tend(v), 3600000);
-    assert_refused(&e, KERR_DENIED, "policy", encrypt(v, &t, &e));
-    assert_int_equal(t.cause, VAULT_POLICY);
+    /* Who logs in for us has no token, or none that is believed: that is no policy's word. */
+    assert_refused(&e, KERR_DENIED, "credential", encrypt(v, &t, &e));
+    assert_int_equal(t.cause, VAULT_LOGIN);
     assert_int_equal(one.requests, 1);
     assert_null(strstr(one.last, "X-Vault-Token"));
+    fake_rule(&one, (struct fake_rule){"transit/encrypt/k", 403,
+                                       ERRORS("1 error occurred:\\n\\t* permission denied"), 0, 0});
+    assert_refused(&e, KERR_DENIED, "policy", encrypt(v, &t, &e));
+    assert_int_equal(t.cause, VAULT_POLICY);
 }
 
 static void test_given_back(void **state)
