@@ -259,10 +259,7 @@ static void respect_minimum(struct vaulted *v)
     }
 }
 
-/* *ret_answered: the service described the key, so what fails behind that without a cause is a
- * fault of this node. */
-static enum kerr look(struct vaulted *v, struct vault_try *t, bool *ret_changed, bool *ret_answered,
-                      struct kerrinfo *e)
+static enum kerr look(struct vaulted *v, struct vault_try *t, bool *ret_changed, struct kerrinfo *e)
 {
     AUTO_VAULT_KEY key = {.latest = 0};
     struct vault_choice choice;
