@@ -31,6 +31,7 @@ const char *const audit_place_names[AUDIT_PLACE_COUNT] = {
     [AUDIT_OLD_REVISIONS] = "old_revisions",
     [AUDIT_FREE_PAGES] = "free_pages",
     [AUDIT_PAGE_SLACK] = "page_slack",
+    [AUDIT_WAL] = "wal",
 };
 
 const char *const audit_demand_names[AUDIT_DEMAND_COUNT] = {

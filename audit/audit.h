@@ -58,7 +58,13 @@ enum audit_verdict {
 extern const char *const audit_verdict_names[AUDIT_VERDICT_COUNT]; /* "NONE", "ENCRYPTED", … */
 
 /* Where something may be left over. */
-enum audit_place { AUDIT_OLD_REVISIONS, AUDIT_FREE_PAGES, AUDIT_PAGE_SLACK, AUDIT_PLACE_COUNT };
+enum audit_place {
+    AUDIT_OLD_REVISIONS,
+    AUDIT_FREE_PAGES,
+    AUDIT_PAGE_SLACK,
+    AUDIT_WAL,
+    AUDIT_PLACE_COUNT
+};
 extern const char *const audit_place_names[AUDIT_PLACE_COUNT]; /* "old_revisions", … */
 
 /* Numbers of live keys. */

@@ -172,3 +172,23 @@ enum kerr audit_db(struct audit *a, struct bbolt *b, audit_progress_fn *progress
     }
     return k;
 }
+
+/* ---- the write-ahead log ---- */
+
+static enum kerr count_put(void *ctx, struct bytes key, struct bytes value, struct kerrinfo *e)
+{
+    return audit_left_over(ctx, AUDIT_WAL, key, value, e);
+}
+
+enum kerr audit_wal(struct audit *a, struct wal *w, struct kerrinfo *e)
+{
+    struct bytes entry = {0};
+    bool is_end = false;
+    audit_shows(a, AUDIT_WAL);
+    enum kerr k = wal_next(w, &entry, &is_end, e);
+    while (k == KERR_OK && !is_end) {
+        k = wal_puts(w, entry, count_put, a, e);
+        k = k == KERR_OK ? wal_next(w, &entry, &is_end, e) : k;
+    }
+    return k;
+}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * etcd's database as a source: a snapshot of `etcdctl snapshot save`, or the file member/snap/db of
- * an etcd that does not run. Shows old revisions, free pages and page slack.
+ * an etcd that does not run. Shows old revisions, free pages and page slack. Beside it the
+ * write-ahead log, which shows what was written lately.
  *
  * Two walks over the file, which is mapped, not read: the first finds the latest revision of each
  * key, in a table of 16 bytes for each key that ever was in the file's revisions, times at most
@@ -14,6 +15,7 @@
 
 #include "audit/audit.h"
 #include "stored/bbolt.h"
+#include "stored/wal.h"
 
 /* Told from time to time how far it is, in bytes of `total`. */
 typedef void audit_progress_fn(void *ctx, uint64_t done, uint64_t total);
@@ -29,5 +31,9 @@ struct audit_db {
  * NULL. */
 enum kerr audit_db(struct audit *a, struct bbolt *b, audit_progress_fn *progress,
                    void *progress_ctx, struct audit_db *ret, struct kerrinfo *e) MUST_CHECK;
+
+/* Counts what one file of the write-ahead log puts, as what is left over of it: the entries that
+ * the database has taken over are in it too. After audit_db, which finds the prefixes. */
+enum kerr audit_wal(struct audit *a, struct wal *w, struct kerrinfo *e) MUST_CHECK;
 
 #endif

@@ -89,6 +89,7 @@ static enum kerr find_residue(struct audit *a, struct kerrinfo *e)
         [AUDIT_OLD_REVISIONS] = AUDIT_RULE_RESIDUE_OLD_REVISIONS,
         [AUDIT_FREE_PAGES] = AUDIT_RULE_RESIDUE_FREE_PAGES,
         [AUDIT_PAGE_SLACK] = AUDIT_RULE_RESIDUE_PAGE_SLACK,
+        [AUDIT_WAL] = AUDIT_RULE_RESIDUE_WAL,
     };
     enum kerr k = KERR_OK;
     for (uint32_t i = 0; i < AUDIT_PLACE_COUNT && k == KERR_OK; i++) {

@@ -41,13 +41,16 @@ static void put_counts(struct doc *d, const struct audit_counts *c, bool is_stal
 static void put_source(struct doc *d, const struct audit_report *r)
 {
     doc_object(d, "source");
-    doc_text(d, "kind", r->is_snapshot ? "snapshot" : "db");
+    doc_text(d, "kind", r->source->kind);
     doc_array(d, "files");
-    doc_object(d, NULL);
-    doc_text(d, "path", r->path);
-    doc_u64(d, "size", r->size);
-    doc_text(d, "sha256", r->sha256);
-    doc_close(d);
+    for (size_t i = 0; i < r->source->count; i++) {
+        const struct audit_file *file = &r->source->files[i];
+        doc_object(d, NULL);
+        doc_text(d, "path", file->path);
+        doc_u64(d, "size", file->map.data.len);
+        doc_text(d, "sha256", *file->sha256 == 0 ? NULL : file->sha256);
+        doc_close(d);
+    }
     doc_close(d);
     doc_text(d, "cluster_id", NULL); /* a database file does not say them */
     doc_text(d, "member_id", NULL);
@@ -166,6 +169,10 @@ static void put_residue(struct doc *d, const struct audit *a)
     doc_object(d, "residue");
     for (unsigned i = 0; i < AUDIT_PLACE_COUNT; i++) {
         const struct audit_residue *place = &a->residue[i];
+        if (!place->is_seen) {
+            doc_text(d, audit_place_names[i], NULL);
+            continue;
+        }
         doc_object(d, audit_place_names[i]);
         doc_u64(d, "values", place->values);
         doc_u64(d, "plaintext", place->plaintext);
@@ -178,8 +185,7 @@ static void put_residue(struct doc *d, const struct audit *a)
         doc_close(d);
         doc_close(d);
     }
-    doc_text(d, "wal", NULL); /* a database file does not show them */
-    doc_text(d, "kine_old_value", NULL);
+    doc_text(d, "kine_old_value", NULL); /* etcd has none */
     doc_close(d);
 }
 

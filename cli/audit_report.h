@@ -7,17 +7,14 @@
 #ifndef ETCDSEAL_CLI_AUDIT_REPORT_H
 #define ETCDSEAL_CLI_AUDIT_REPORT_H
 
-#include "audit/db.h"
+#include "cli/audit_source.h"
 #include "cli/out.h"
 
 #define AUDIT_SCHEMA "etcdseal.audit/1"
 
 struct audit_report {
     const struct audit *audit;
-    const char *path;
-    uint64_t size;
-    bool is_snapshot;   /* else a database file */
-    const char *sha256; /* hex; NULL: not asked for */
+    const struct audit_source *source;
     struct audit_db db;
     uint64_t started_s;
     uint64_t duration_ms;

@@ -91,8 +91,9 @@ static enum kerr put_resources(struct buf *to, const struct options *o, const st
 
 static enum kerr put_key_ids(struct buf *to, const struct audit *a, struct kerrinfo *e)
 {
-    static const char *const titles[] = {"PROVIDER", "KEY",           "OBJECTS",    "SEEDS",
-                                         "CLASS",    "OLD-REVISIONS", "FREE-PAGES", "PAGE-SLACK"};
+    static const char *const titles[] = {"PROVIDER",   "KEY",        "OBJECTS",
+                                         "SEEDS",      "CLASS",      "OLD-REVISIONS",
+                                         "FREE-PAGES", "PAGE-SLACK", "WAL"};
     AUTO_TABLE t;
     table_init(&t, titles, ARRAY_LEN(titles), e);
     for (size_t i = 0; i < a->key_id_count && i < ROWS_MAX; i++) {
@@ -108,7 +109,7 @@ static enum kerr put_key_ids(struct buf *to, const struct audit *a, struct kerri
         }
         table_cell(&t, value_class_names[row->class_of]);
         for (size_t j = 0; j < AUDIT_PLACE_COUNT; j++) {
-            if (is_v2) {
+            if (is_v2 && a->residue[j].is_seen) {
                 table_u64(&t, row->residue[j]);
             } else {
                 table_cell(&t, NULL);
@@ -127,8 +128,8 @@ static enum kerr put_residue(struct buf *to, const struct audit *a, struct kerri
     table_init(&t, titles, ARRAY_LEN(titles), e);
     for (size_t i = 0; i < AUDIT_PLACE_COUNT; i++) {
         table_cell(&t, audit_place_names[i]);
-        table_u64(&t, a->residue[i].values);
-        table_u64(&t, a->residue[i].plaintext);
+        cell_maybe(&t, a->residue[i].is_seen, a->residue[i].values);
+        cell_maybe(&t, a->residue[i].is_seen, a->residue[i].plaintext);
     }
     enum kerr k = buf_put_text(to, "\n", e);
     return k == KERR_OK ? table_print(&t, to) : k;
@@ -183,11 +184,11 @@ static enum kerr put_head(struct buf *to, const struct audit_report *r, struct k
 {
     const struct audit *a = r->audit;
     char path[SHOWN_BYTES];
-    text_escape(bytes_of_text(r->path), path, sizeof path);
+    text_escape(bytes_of_text(r->source->name), path, sizeof path);
     enum kerr k = buf_printf(
         to, e, "%s%s: %" PRIu64 " keys of %s (%s, %" PRIu64 " bytes, revision %" PRIu64 ")\n",
         audit_verdict_names[a->verdict], a->has_residue ? " with RESIDUE" : "", a->totals.keys,
-        path, r->is_snapshot ? "snapshot" : "db", r->size, r->db.revision);
+        path, r->source->kind, r->source->size, r->db.revision);
     for (size_t i = 0; i < a->wanted.demand_count && k == KERR_OK; i++) {
         const struct audit_demanded *d = &a->wanted.demands[i];
         char key[KEY_ID_BYTES] = "";
@@ -195,8 +196,10 @@ static enum kerr put_head(struct buf *to, const struct audit_report *r, struct k
         k = buf_printf(to, e, "demanded %s%s%s: %s\n", audit_demand_names[d->demand],
                        d->key_id == NULL ? "" : "=", key, d->is_met ? "met" : "NOT MET");
     }
-    if (k == KERR_OK && r->sha256 != NULL) {
-        k = buf_printf(to, e, "sha256 %s\n", r->sha256);
+    for (size_t i = 0; i < r->source->count && k == KERR_OK; i++) {
+        const struct audit_file *file = &r->source->files[i];
+        text_escape(bytes_of_text(file->path), path, sizeof path);
+        k = *file->sha256 == 0 ? k : buf_printf(to, e, "sha256 %s  %s\n", file->sha256, path);
     }
     return k == KERR_OK ? buf_put_text(to, "\n", e) : k;
 }

@@ -7,12 +7,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/map.h"
 #include "base/secret.h"
-#include "base/text.h"
 #include "cli/audit_report.h"
 #include "cli/commands.h"
-#include "crypto/hash.h"
 
 #define EXIT_UNREAD 3
 
@@ -72,38 +69,21 @@ static enum kerr catch_bus_errors(struct kerrinfo *e)
                : kerr_set(e, KERR_BUG, "cannot set a handler for SIGBUS");
 }
 
-static enum kerr open_source(const struct options *o, struct file_map *map, struct bbolt *db,
-                             struct kerrinfo *e)
-{
-    struct kerrinfo cause = {0};
-    enum kerr k = file_map_open(o->snapshot, map, &cause);
-    if (k == KERR_BUSY) {
-        return kerr_set(e, k,
-                        "%s is in use by a running etcd, which changes it; save a snapshot with "
-                        "'etcdctl snapshot save FILE' and audit that",
-                        o->snapshot);
-    }
-    return k == KERR_OK ? bbolt_open(map->data, o->snapshot, db, e)
-                        : kerr_set(e, k, "%s", cause.text);
-}
-
 /* Exit codes 1, 2 and 4 speak of what was found or asked; a source that can't be read is 3. */
 static enum kerr as_unread(enum kerr k)
 {
     return k == KERR_OK || kerr_exit_code(k) == EXIT_UNREAD ? k : KERR_IO;
 }
 
-static enum kerr read_source(const struct options *o, struct audit *a, struct audit_report *r,
-                             struct bbolt *db, struct kerrinfo *e)
+static enum kerr read_source(const struct options *o, struct audit *a, struct audit_source *source,
+                             struct audit_report *r, struct kerrinfo *e)
 {
     struct progress progress = {.start_ms = clock_mono_ms(),
                                 .last_ms = clock_mono_ms(),
                                 .is_terminal = isatty(STDERR_FILENO) == 1};
-    bool is_told = r->size >= LARGE_BYTES && !o->is_quiet;
-    enum kerr k = o->digest ? bbolt_check_hash(db, e) : KERR_OK;
-    if (k == KERR_OK) {
-        k = audit_db(a, db, is_told ? show_progress : NULL, &progress, &r->db, e);
-    }
+    bool is_told = source->size >= LARGE_BYTES && !o->is_quiet;
+    enum kerr k = audit_source_read(source, a, o->digest, is_told ? show_progress : NULL, &progress,
+                                    &r->db, e);
     end_progress(&progress);
     return as_unread(k);
 }
@@ -122,9 +102,10 @@ static enum kerr read_wanted(const struct options *o, struct audit_wanted *w, st
     for (size_t i = 0; i < o->fail_on.count && k == KERR_OK; i++) {
         k = audit_fail_on_read(o->fail_on.items[i], w->fails_on, e);
     }
-    if (k == KERR_OK && o->snapshot == NULL) {
+    if (k == KERR_OK && (o->snapshot == NULL) == (o->data_dir == NULL)) {
         k = kerr_set(e, KERR_USAGE,
-                     "nothing to audit: name a file with --snapshot; see 'etcdseal audit --help'");
+                     "name one thing to audit: a file with --snapshot, or a folder with "
+                     "--data-dir; see 'etcdseal audit --help'");
     }
     return k;
 }
@@ -156,30 +137,17 @@ static enum kerr report(const struct options *o, struct audit *a, struct audit_r
     return k == KERR_OK ? conclude(o, a, e) : k;
 }
 
-static enum kerr audit_file(const struct options *o, const struct audit_wanted *wanted,
-                            struct kerrinfo *e)
+static enum kerr audit_files(const struct options *o, const struct audit_wanted *wanted,
+                             struct kerrinfo *e)
 {
-    AUTO_MAP map = FILE_MAP_NONE;
-    AUTO_BBOLT db = {.page_size = 0};
+    AUTO_AUDIT_SOURCE source = {.count = 0};
     AUTO_AUDIT a = {.tables = NULL};
     uint64_t start_ms = clock_mono_ms();
-    char digest[2 * HASH_BYTES + 1];
-    struct audit_report r = {.audit = &a, .path = o->snapshot, .started_s = clock_wall_s()};
+    struct audit_report r = {.audit = &a, .source = &source, .started_s = clock_wall_s()};
     enum kerr k = audit_begin(wanted, &a, e);
     k = k == KERR_OK ? catch_bus_errors(e) : k;
-    k = k == KERR_OK ? as_unread(open_source(o, &map, &db, e)) : k;
-    if (k != KERR_OK) {
-        return k;
-    }
-    r.size = map.data.len;
-    r.is_snapshot = db.hash.len > 0;
-    k = read_source(o, &a, &r, &db, e);
-    if (k == KERR_OK && o->digest) {
-        uint8_t hash[HASH_BYTES];
-        hash_sha256(map.data, hash);
-        text_hex(BYTES_OF(hash), digest);
-        r.sha256 = digest;
-    }
+    k = k == KERR_OK ? as_unread(audit_source_open(o->snapshot, o->data_dir, &source, e)) : k;
+    k = k == KERR_OK ? read_source(o, &a, &source, &r, e) : k;
     r.duration_ms = clock_mono_ms() - start_ms;
     return k == KERR_OK ? report(o, &a, &r, e) : k;
 }
@@ -200,5 +168,5 @@ enum kerr cmd_audit(void *ctx, const struct opt_call *call, struct kerrinfo *e)
         k = k == KERR_DENIED ? KERR_IO : k;
     }
     wanted.config = config;
-    return k == KERR_OK ? audit_file(o, &wanted, e) : k;
+    return k == KERR_OK ? audit_files(o, &wanted, e) : k;
 }

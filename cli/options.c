@@ -247,9 +247,10 @@ static const struct opt_command commands[] = {
     {.noun = "audit",
      .help = "say what etcd really holds: encrypted how, under which key, and what is left over",
      .more =
-         "Looks at every key of the file: which are encrypted, by which provider and under which "
-         "key id, which are plaintext, and what older plaintext is left in the file. Needs no "
-         "key, no daemon and no root, only the right to read the file; nothing is decrypted, and "
+         "Looks at every key of a snapshot or data folder: which are encrypted, by which provider "
+         "and under which "
+         "key id, which are plaintext, and what older plaintext is left over. Needs no "
+         "key, no daemon and no root, only the right to read the files; nothing is decrypted, and "
          "no value is ever printed. docs/audit.md says what that proves and what not.\n\n"
          "Without --encryption-config it is expected that Secrets are encrypted, by whichever "
          "provider. A DEMAND is one of:\n"
@@ -258,9 +259,9 @@ static const struct opt_command commands[] = {
          "  no-plaintext   no object of any resource is plaintext\n"
          "  no-stale       all was written by the provider and key that write now\n"
          "  only-key=ID    every KMS v2 value is under this key id\n"
-         "  no-residue     no plaintext is left over in the file\n\n"
+         "  no-residue     no plaintext is left over in the files\n\n"
          "Exit codes: 0 as demanded, 1 not as demanded, 2 wrong command line or "
-         "EncryptionConfiguration, 3 the file could not be read whole, 4 something in it can't be "
+         "EncryptionConfiguration, 3 not all could be read, 4 something in it can't be "
          "decrypted.",
      .fn = cmd_audit},
 };
@@ -517,6 +518,12 @@ static const struct opt_row rows[] = {
      .type = OPT_PATH,
      .commands = "audit",
      .offset = FIELD(snapshot)},
+    {.name = "data-dir",
+     .value = "FOLDER",
+     .help = "the data folder of an etcd that does not run: its database and its write-ahead log",
+     .type = OPT_PATH,
+     .commands = "audit",
+     .offset = FIELD(data_dir)},
     {.name = "prefix",
      .value = "PREFIX",
      .help = "what Kubernetes' keys begin with, such as /registry/; without it found in the keys",

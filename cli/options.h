@@ -45,6 +45,7 @@ struct options {
     const char *auth;
     bool no_default_policy;
     const char *snapshot;
+    const char *data_dir;
     struct opt_list prefixes;
     struct opt_list demands;
     struct opt_list fail_on;

@@ -148,3 +148,63 @@ def kms_v1(provider="old", dek=b"k" * 48, body=b"b" * 60):
 
 def local(kind, name, length):
     return f"k8s:enc:{kind}:v1:{name}:".encode() + b"x" * length
+
+
+# --- the write-ahead log -------------------------------------------------------------------------------
+
+def crc32c(data, crc=0):
+    crc ^= 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def put_request(key, value):
+    return field(4, field(1, key) + field(2, value))
+
+
+def txn_request(*operations, failure=()):
+    """As kube-apiserver writes: `operations` are messages of RequestOp."""
+    inner = b"".join(field(2, op) for op in operations) + b"".join(field(3, op) for op in failure)
+    return field(6, field(1, field(3, "compared")) + inner)
+
+
+def put_operation(key, value):
+    return field(2, field(1, key) + field(2, value))
+
+
+class Wal:
+    """Files of a log; their CRCs go on from one to the next."""
+
+    def __init__(self):
+        self.crc = 0
+        self.files = []
+        self.index = 0
+        self.new_file()
+
+    def new_file(self):
+        self.files.append(b"")
+        self.record(4, None)
+        self.record(1, b"metadata")
+        return self
+
+    def record(self, kind, data):
+        self.crc = crc32c(data or b"", self.crc) if kind != 4 else self.crc
+        message = field(1, kind) + field(2, self.crc) + (b"" if data is None else field(3, data))
+        padding = -len(message) % 8
+        length = len(message) | (0x80 | padding) << 56 if padding else len(message)
+        self.files[-1] += struct.pack("<Q", length) + message + b"\0" * padding
+        return self
+
+    def entry(self, request, kind=0):
+        self.index += 1
+        return self.record(2, field(1, kind) + field(2, 1) + field(3, self.index)
+                           + field(4, request))
+
+    def write(self, folder, preallocated=8192):
+        folder.mkdir(parents=True)
+        for i, data in enumerate(self.files):
+            name = f"{i:016x}-{i * 10:016x}.wal"
+            (folder / name).write_bytes(data + b"\0" * preallocated)

@@ -204,7 +204,7 @@ def test_everything_encrypted(workspace):
 
 def test_what_is_left_over(workspace):
     """Plaintext written, encrypted over, compacted, defragmented: at each step the audit counts what a
-    search for bytes counts, in the snapshot and in the file of the stopped etcd."""
+    search for bytes counts, in the snapshot, and in database and log of the stopped etcd."""
     cluster = Cluster(workspace)
     cluster.serve("identity", "kms")
     for n in range(120):
@@ -246,5 +246,9 @@ def test_what_is_left_over(workspace):
     report = cluster.audit(db)
     assert report["source"]["kind"] == "db" and report["has_residue"] is False
     assert row_of(report, "secrets")["kmsv2"] == 120
+    assert report["residue"]["wal"] is None  # not looked at, and says so
+    ran = cluster.tool.run("audit", "--data-dir", workspace.path("etcd"), "-o", "json").ok()
     wal = b"".join(f.read_bytes() for f in (workspace.path("etcd") / "member" / "wal").glob("*.wal"))
-    assert MARKER.encode() in wal and report["residue"]["wal"] is None  # not looked at, and says so
+    found = json.loads(ran.out)["residue"]
+    assert found["wal"]["plaintext"] == wal.count(MARKER.encode()) == 120
+    assert sum(found[name]["plaintext"] for name in ("old_revisions", "free_pages", "page_slack")) == 0
