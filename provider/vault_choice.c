@@ -16,7 +16,7 @@ static uint64_t due_at_s(const struct vault_choice_input *in, const struct vault
     uint64_t stable_ms = in->seen_ms + in->config->stability_ms;
     uint64_t left_ms = stable_ms > in->now_ms ? stable_ms - in->now_ms : 0;
     uint64_t stable_s = in->now_s + (left_ms + 999) / 1000;
-    return left_ms == 0 || due_s > stable_s ? due_s : stable_s;
+    return due_s > stable_s ? due_s : stable_s;
 }
 
 /* The newest version above `floor` that is due; the next one that is not yet goes to `pending`. */

@@ -89,11 +89,29 @@ static void a_new_version_waits_for_its_time_and_for_stability(void **state)
     in.seen_ms = NOW_MS - 5000; /* of 20 s */
     expect(0, 2, VAULT_NONE, 3);
     assert_int_equal(got.pending_at_s, NOW_S + 15);
+    in.seen_ms = NOW_MS - 19001; /* a part of a second is one */
+    expect(0, 2, VAULT_NONE, 3);
+    assert_int_equal(got.pending_at_s, NOW_S + 1);
     in.seen_ms = NOW_MS - 20000;
     expect(0, 3, VAULT_NONE, 0);
     versions[2].created_at_s = NOW_S - 10; /* of 60 s */
     expect(0, 2, VAULT_NONE, 3);
     assert_int_equal(got.pending_at_s, NOW_S + 50);
+}
+
+/* Stability is for what came up while this process wrapped: after a restart, and for a version that
+ * is not the latest, the age alone counts. */
+static void stability_is_for_the_latest_of_a_running_node(void **state)
+{
+    (void)state;
+    mark(0, 2);
+    in.seen_ms = NOW_MS;
+    expect(0, 2, VAULT_NONE, 3);
+    in.is_wrapping = false;
+    expect(0, 3, VAULT_NONE, 0);
+    in.is_wrapping = true;
+    show(4);
+    expect(0, 3, VAULT_NONE, 4);
 }
 
 /* Whenever they looked first: both have the same moment, that of the version's age. */
@@ -154,6 +172,14 @@ static void a_restored_server_changes_nothing(void **state)
     versions[2].created_at_s = 3001; /* made anew under the same number */
     expect(0, 3, VAULT_KEY_CHANGED, 0);
     assert_int_equal(got.use.created_at_s, 3000);
+    show(3);
+    key.version_count = 2; /* or it is not shown, although it is said to be the latest */
+    expect(0, 3, VAULT_KEY_CHANGED, 0);
+    show(4);
+    key.min_encryption = 4; /* no reason to hurry: it may be another key altogether */
+    versions[3].created_at_s = NOW_S;
+    expect(0, 3, VAULT_KEY_CHANGED, 4);
+    key.min_encryption = 0;
     show(4); /* a version above is the way out: its key id is new */
     versions[3].created_at_s = NOW_S;
     expect(0, 3, VAULT_KEY_CHANGED, 4);
@@ -252,6 +278,7 @@ int main(void)
         TEST(the_first_start_takes_the_newest_that_is_due),
         TEST(a_key_made_just_now_is_used_at_once),
         TEST(a_new_version_waits_for_its_time_and_for_stability),
+        TEST(stability_is_for_the_latest_of_a_running_node),
         TEST(nodes_change_together),
         TEST(two_rotations_in_a_row),
         TEST(versions_that_may_not_wrap_do_not_count),

@@ -93,6 +93,10 @@ static void a_kek_of_another_size_is_refused(void **state)
     assert_refused(
         &e, KERR_INTEGRITY, "a KEK of 33 bytes",
         vault_kek_new("x", 1, SUITE_XAES_256_GCM, BYTES_OF(key), bytes_of_text("a"), &k, &e));
+    static const uint8_t annotation[VAULT_WIRE_ANNOTATION_MAX + 1] = {0};
+    assert_refused(
+        &e, KERR_INTEGRITY, "",
+        vault_kek_new("x", 1, SUITE_XAES_256_GCM, bytes_of(key, 32), BYTES_OF(annotation), &k, &e));
     assert_refused(&e, KERR_UNSUP, "",
                    vault_kek_new("x", 1, 9, bytes_of(key, 32), bytes_of_text("a"), &k, &e));
     assert_null(k);
@@ -221,6 +225,9 @@ static void pinned_ones_survive_a_flood(void **state)
     }
     assert_int_equal(vault_keks_counts(c).cached, VAULT_KEKS_MAX);
     assert_int_equal(vault_keks_counts(c).pinned, 101);
+    /* Among the others the newest is kept. */
+    assert_int_equal(peek(1000 + 3 * VAULT_KEKS_MAX - 1), VAULT_KEKS_FOUND);
+    assert_int_equal(peek(1000), VAULT_KEKS_UNKNOWN);
 }
 
 static void pinned_ones_give_way_to_pinned_ones_only(void **state)
