@@ -17,7 +17,7 @@ enum kerr tables_grow(void **rows, size_t *count, size_t row_bytes, size_t max, 
     }
     if (is_full) {
         size_t room = *count == 0 ? FIRST_ROWS : *count * 2;
-        void *larger = reallocarray(*rows, room, row_bytes);
+        void *larger = realloc(*rows, room * row_bytes); /* of rows under 2 kB, fewer than 2^33 */
         if (larger == NULL) {
             return kerr_set(e, KERR_NOMEM, "no memory for %zu %s", room, what);
         }
