@@ -114,6 +114,23 @@ static void uses_are_written_down_when_there_are_any(void **state)
     assert_int_equal(info().remote.kek_uses, 3);
 }
 
+static void many_uses_are_written_down_before_a_crash_could_lose_them(void **state)
+{
+    (void)state;
+    start(CONFIG_VAULT_HIERARCHY);
+    ino_t before = file_now();
+    for (int i = 0; i < 999; i++) {
+        (void)parts_wrap(p, BYTES_OF(seed));
+    }
+    assert_int_equal(look(), KERR_OK);
+    assert_int_equal(file_now(), before);
+    (void)parts_wrap(p, BYTES_OF(seed));
+    assert_int_equal(look(), KERR_OK);
+    assert_int_not_equal(file_now(), before);
+    start(CONFIG_VAULT_HIERARCHY);
+    assert_int_equal(info().remote.kek_uses, 1000);
+}
+
 /* ---- answers that contradict themselves ---- */
 
 static void what_does_not_decrypt_at_once_is_a_bad_answer(void **state)
@@ -207,6 +224,95 @@ static void what_another_key_did_not_open_is_no_forgery(void **state)
     }
 }
 
+/* ---- what is asked for ---- */
+
+static void a_call_that_may_not_wait_asks_nothing(void **state)
+{
+    (void)state;
+    start(CONFIG_VAULT_HIERARCHY);
+    (void)fake_vault_rotate();
+    struct provider_wrapped newer = from_another_node(CONFIG_VAULT_HIERARCHY);
+    unsigned before = fake_vault_calls();
+    assert_int_equal(unwrap(&newer, false), KERR_WAITS);
+    assert_int_equal(fake_vault_calls(), before);
+}
+
+static void invented_versions_are_asked_about_rarely(void **state)
+{
+    (void)state;
+    start(CONFIG_VAULT_HIERARCHY);
+    struct provider_wrapped w = parts_wrap(p, BYTES_OF(seed));
+    unsigned before = fake_vault_calls();
+    uint64_t began_ms = clock_mono_ms();
+    w.key_id[10] = w.key_id[10] == 'a' ? 'b' : 'a';
+    for (uint32_t i = 0; i < 1000; i++) {
+        w.annotation_bytes[4] = 1; /* version 65,536 and more */
+        memcpy(w.annotation_bytes + 5, &i, 2);
+        assert_int_equal(unwrap(&w, true), KERR_KEYID);
+    }
+    uint64_t passed_s = (clock_mono_ms() - began_ms) / 1000 + 1;
+    unsigned asked = fake_vault_calls() - before;
+    assert_true(asked >= 3 && asked <= 3 + passed_s);
+    passed_ms += 10000;
+    (void)fake_vault_rotate();
+    struct provider_wrapped newer = from_another_node(CONFIG_VAULT_HIERARCHY);
+    assert_int_equal(unwrap(&newer, true), KERR_OK); /* that of another node is learned again */
+}
+
+static void a_known_kek_is_bound_to_its_key_id(void **state)
+{
+    (void)state;
+    start(CONFIG_VAULT_HIERARCHY);
+    struct provider_wrapped old = parts_wrap(p, BYTES_OF(seed));
+    (void)fake_vault_rotate();
+    assert_int_equal(look(), KERR_OK);
+    struct provider_wrapped new = parts_wrap(p, BYTES_OF(seed));
+    unsigned before = fake_vault_calls();
+    struct provider_wrapped mixed = old;
+    memcpy(mixed.key_id, new.key_id, sizeof mixed.key_id);
+    assert_int_equal(unwrap(&mixed, true), KERR_KEYID);
+    assert_int_equal(fake_vault_calls(), before);
+}
+
+static void only_its_own_annotation_is_asked_about(void **state)
+{
+    (void)state;
+    static const char *const others[] = {"kek.etcdseal.interna", "kek.etcdseal.internal2", "KEK",
+                                         ""};
+    struct provider_wrapped w = from_another_node(CONFIG_VAULT_HIERARCHY);
+    start(CONFIG_VAULT_HIERARCHY);
+    unsigned before = fake_vault_calls();
+    for (size_t i = 0; i <= ARRAY_LEN(others); i++) {
+        struct provider_annotations a = parts_annotations(&w);
+        const char *of_key = NULL;
+        if (i < ARRAY_LEN(others)) {
+            a.rows[0].name = bytes_of_text(others[i]);
+        } else {
+            a.rows[a.count++] = a.rows[0]; /* twice */
+        }
+        assert_int_equal(parts_unwrap_with(p, &a, w.key_id,
+                                           bytes_of(w.ciphertext, w.ciphertext_len), BYTES_OF(seed),
+                                           &of_key, &e),
+                         KERR_INTEGRITY);
+    }
+    assert_int_equal(fake_vault_calls(), before);
+    assert_int_equal(unwrap(&w, true), KERR_OK);
+}
+
+/* Its annotation authenticates and nothing else does: it was copied from another value. */
+static void a_kek_under_which_nothing_authenticated_is_forgotten(void **state)
+{
+    (void)state;
+    struct provider_wrapped w = from_another_node(CONFIG_VAULT_HIERARCHY);
+    start(CONFIG_VAULT_HIERARCHY);
+    w.ciphertext[w.ciphertext_len - 1] ^= 1;
+    assert_int_equal(unwrap(&w, true), KERR_INTEGRITY);
+    assert_int_equal(info().remote.keks_cached, 2);
+    passed_ms += 48ULL * 3600 * 1000 + 1000;
+    assert_int_equal(look(), KERR_OK);
+    assert_int_equal(info().remote.keks_cached, 1);
+}
+
 /* ---- floods ---- */
 
 /* Invented seeds of the form of mode direct, with the key id that is served. */
@@ -256,6 +362,12 @@ static void invented_seeds_are_asked_for_once_in_mode_direct(void **state)
     assert_int_equal(unwrap(&stored, true), KERR_OK);
     passed_ms += 600000;
     assert_int_equal(ask_for_invented_seeds(1), 1);
+    assert_int_equal(ask_for_invented_seeds(1), 0);
+    fake_vault_fail(VAULT_CONNECT);
+    assert_int_not_equal(look(), KERR_OK);
+    fake_vault_fail(VAULT_NONE);
+    assert_int_equal(look(), KERR_OK); /* it may be another server, or have been restored */
+    assert_int_equal(ask_for_invented_seeds(1), 1);
 }
 
 int main(void)
@@ -266,10 +378,16 @@ int main(void)
         TEST(a_full_disk_uses_up_no_grace),
         TEST(a_fault_here_does_not_start_anything),
         TEST(uses_are_written_down_when_there_are_any),
+        TEST(many_uses_are_written_down_before_a_crash_could_lose_them),
         TEST(what_does_not_decrypt_at_once_is_a_bad_answer),
         TEST(what_is_stopped_has_no_warning_about_what_serves),
         TEST(a_minimum_that_a_call_heard_of_counts_from_the_next_look),
         TEST(what_another_key_did_not_open_is_no_forgery),
+        TEST(a_call_that_may_not_wait_asks_nothing),
+        TEST(invented_versions_are_asked_about_rarely),
+        TEST(a_known_kek_is_bound_to_its_key_id),
+        TEST(only_its_own_annotation_is_asked_about),
+        TEST(a_kek_under_which_nothing_authenticated_is_forgotten),
         TEST(invented_seeds_cost_mode_hierarchy_little),
         TEST(invented_seeds_are_asked_for_once_in_mode_direct),
     };
