@@ -437,7 +437,7 @@ static void a_kek_that_no_longer_opens_is_no_reason_for_a_new_one(void **state)
     assert_int_equal(look(), KERR_OK); /* while it is in memory */
     assert_non_null(strstr(info().warning, "not the one that was used before"));
     open_as(CONFIG_VAULT_HIERARCHY);
-    assert_int_equal(look(), KERR_INTEGRITY);
+    assert_refused(&e, KERR_INTEGRITY, "(key-changed)", look());
     assert_false(info().is_serving);
 }
 

@@ -112,6 +112,9 @@ static void uses_are_written_down_when_there_are_any(void **state)
     assert_int_equal(look(), KERR_OK);
     assert_int_not_equal(file_now(), written);
     assert_int_equal(info().remote.kek_uses, 3);
+    fake_vault_fail(VAULT_NONE);
+    assert_int_equal(look(), KERR_OK);
+    assert_int_equal(info().remote.kek_uses, 0); /* of a new KEK */
 }
 
 static void many_uses_are_written_down_before_a_crash_could_lose_them(void **state)
