@@ -287,6 +287,8 @@ def test_current_key(report):
         assert made["totals"]["stale"] == 3 and made["verdict"] == "PENDING"
     made = report(cluster(a=local("aescbc", "k", 32)), "--current-key", "new")
     assert made["totals"]["stale"] == 1
+    made = report(cluster(a=kms_v2(key_id="old", data=b"short")), "--current-key", "new", code=4)
+    assert made["totals"]["stale"] == 0  # a rewrite does not cure it
 
 
 @pytest.mark.parametrize("provider, word", [(IDENTITY, "identity"), (aes("aescbc", "k"), "aescbc"),
