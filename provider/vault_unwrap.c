@@ -133,6 +133,15 @@ static enum kerr over_budget(struct kerrinfo *e)
     return kerr_set(e, KERR_LIMIT, "too many unknown values did not authenticate of late");
 }
 
+/* While the key is not what it was, what does not authenticate may be good all the same. */
+static bool can_tell_forgeries(struct vaulted *v)
+{
+    (void)pthread_mutex_lock(&v->lock);
+    bool is_changed = v->choice.cause == VAULT_KEY_CHANGED;
+    (void)pthread_mutex_unlock(&v->lock);
+    return !is_changed;
+}
+
 /* Asks for a KEK that is not in memory. Between begin and end. */
 static enum kerr ask(struct vaulted *v, const struct provider_turn *turn, const char *key_id,
                      struct bytes annotation, struct vault_kek **ret, struct kerrinfo *e)
@@ -141,10 +150,8 @@ static enum kerr ask(struct vaulted *v, const struct provider_turn *turn, const 
     struct kerrinfo inner = {0};
     enum kerr k = vaulted_unwrap_kek(v, &t, key_id, annotation, ret, &inner);
     bool is_forged = t.cause == VAULT_CIPHERTEXT || (t.cause == VAULT_NONE && k == KERR_INTEGRITY);
-    (void)pthread_mutex_lock(&v->lock);
-    bool is_changed = v->choice.cause == VAULT_KEY_CHANGED; /* then it may be good all the same */
-    (void)pthread_mutex_unlock(&v->lock);
-    vault_keks_end(v->keks, annotation, k == KERR_OK ? *ret : NULL, is_forged && !is_changed);
+    vault_keks_end(v->keks, annotation, k == KERR_OK ? *ret : NULL,
+                   is_forged && can_tell_forgeries(v));
     if (is_forged) {
         return vaulted_unauthentic(e);
     }
@@ -275,7 +282,8 @@ static enum kerr unwrap_by_service(struct vaulted *v, const struct provider_turn
     struct kerrinfo inner = {0};
     memcpy(named, key_id.ptr, key_id.len);
     k = ask_for_seed(v, turn, named, &seed, &t, ret, &inner);
-    vault_keks_end_seed(v->keks, ciphertext, has_budget, t.cause == VAULT_CIPHERTEXT);
+    vault_keks_end_seed(v->keks, ciphertext, has_budget,
+                        t.cause == VAULT_CIPHERTEXT && can_tell_forgeries(v));
     if (t.cause == VAULT_CIPHERTEXT) {
         return vaulted_unauthentic(e);
     }
