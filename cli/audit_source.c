@@ -3,11 +3,15 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
+
+#define EXIT_UNREAD 3
 
 #define DB_IN_FOLDER  "/member/snap/db"
 #define WAL_IN_FOLDER "/member/wal"
@@ -38,6 +42,32 @@ static enum kerr add_file(struct audit_source *s, char *path, struct kerrinfo *e
                         path);
     }
     return k == KERR_OK ? k : kerr_set(e, k, "%s", cause.text);
+}
+
+/* ---- what can go wrong ---- */
+
+/* Somebody cut the file while it was read, or the disk failed: nothing that was counted is whole.
+ */
+static void on_bus_error(int number)
+{
+    static const char text[] = "etcdseal: the file became shorter or its disk failed while it was "
+                               "read; audit a copy\n";
+    (void)number;
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(EXIT_UNREAD);
+}
+
+enum kerr audit_source_catch_bus_errors(struct kerrinfo *e)
+{
+    struct sigaction action = {.sa_handler = on_bus_error};
+    return sigaction(SIGBUS, &action, NULL) == 0
+               ? KERR_OK
+               : kerr_set(e, KERR_BUG, "cannot set a handler for SIGBUS");
+}
+
+enum kerr audit_source_unread(enum kerr k)
+{
+    return k == KERR_OK || kerr_exit_code(k) == EXIT_UNREAD ? k : KERR_IO;
 }
 
 /* ---- the write-ahead log ---- */

@@ -25,6 +25,12 @@ struct audit_source {
     struct bbolt db;
 };
 
+/* From then on a file that becomes shorter while it is read, or a disk that fails, ends the program
+ * with 3: nothing that was counted is whole. */
+enum kerr audit_source_catch_bus_errors(struct kerrinfo *e) MUST_CHECK;
+/* Exit codes 1, 2 and 4 speak of what was found or asked; a source that can't be read is 3. */
+enum kerr audit_source_unread(enum kerr k);
+
 /* One of the two is not NULL. Clean with audit_source_done even on failure. BUSY when an etcd runs
  * on it, else codes of base/map.h, stored/bbolt.h; NOTFOUND for a folder without a log. */
 enum kerr audit_source_open(const char *snapshot, const char *data_dir, struct audit_source *ret,

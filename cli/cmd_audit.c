@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* etcdseal audit: what etcd really holds. Reads only, and needs no key. */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,8 +9,6 @@
 #include "base/secret.h"
 #include "cli/audit_report.h"
 #include "cli/commands.h"
-
-#define EXIT_UNREAD 3
 
 /* ---- progress ---- */
 
@@ -50,31 +47,6 @@ static void end_progress(const struct progress *p)
 
 /* ---- the source ---- */
 
-/* Somebody cut the file while it was read, or the disk failed: nothing that was counted is whole.
- */
-static void on_bus_error(int number)
-{
-    static const char text[] = "etcdseal: the file became shorter or its disk failed while it was "
-                               "read; audit a copy\n";
-    (void)number;
-    (void)!write(STDERR_FILENO, text, sizeof text - 1);
-    _exit(EXIT_UNREAD);
-}
-
-static enum kerr catch_bus_errors(struct kerrinfo *e)
-{
-    struct sigaction action = {.sa_handler = on_bus_error};
-    return sigaction(SIGBUS, &action, NULL) == 0
-               ? KERR_OK
-               : kerr_set(e, KERR_BUG, "cannot set a handler for SIGBUS");
-}
-
-/* Exit codes 1, 2 and 4 speak of what was found or asked; a source that can't be read is 3. */
-static enum kerr as_unread(enum kerr k)
-{
-    return k == KERR_OK || kerr_exit_code(k) == EXIT_UNREAD ? k : KERR_IO;
-}
-
 static enum kerr read_source(const struct options *o, struct audit *a, struct audit_source *source,
                              struct audit_report *r, struct kerrinfo *e)
 {
@@ -85,7 +57,7 @@ static enum kerr read_source(const struct options *o, struct audit *a, struct au
     enum kerr k = audit_source_read(source, a, o->digest, is_told ? show_progress : NULL, &progress,
                                     &r->db, e);
     end_progress(&progress);
-    return as_unread(k);
+    return audit_source_unread(k);
 }
 
 /* ---- what is wanted ---- */
@@ -145,8 +117,9 @@ static enum kerr audit_files(const struct options *o, const struct audit_wanted 
     uint64_t start_ms = clock_mono_ms();
     struct audit_report r = {.audit = &a, .source = &source, .started_s = clock_wall_s()};
     enum kerr k = audit_begin(wanted, &a, e);
-    k = k == KERR_OK ? catch_bus_errors(e) : k;
-    k = k == KERR_OK ? as_unread(audit_source_open(o->snapshot, o->data_dir, &source, e)) : k;
+    k = k == KERR_OK ? audit_source_catch_bus_errors(e) : k;
+    k = k == KERR_OK ? audit_source_unread(audit_source_open(o->snapshot, o->data_dir, &source, e))
+                     : k;
     k = k == KERR_OK ? read_source(o, &a, &source, &r, e) : k;
     r.duration_ms = clock_mono_ms() - start_ms;
     return k == KERR_OK ? report(o, &a, &r, e) : k;

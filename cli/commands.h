@@ -36,6 +36,7 @@ opt_command_fn cmd_encryption_config_check;
 opt_command_fn cmd_encryption_config_generate;
 
 opt_command_fn cmd_vault_policy;
+opt_command_fn cmd_vault_plan;
 
 opt_command_fn cmd_audit;
 

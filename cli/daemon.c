@@ -167,6 +167,8 @@ bool daemon_key_at(const struct daemon_view *v, size_t i, struct daemon_key *ret
     struct daemon_key key = {.id = NULL};
     bool is_good = json_as_text(json_member(row, "id"), &key.id) &&
                    json_as_text(json_member(row, "state"), &key.state) &&
+                   json_as_u64(json_member(row, "version"), &key.version) &&
+                   to_time(json_member(row, "created_at"), &key.created_at_s) &&
                    json_as_u64(json_member(row, "decrypts"), &key.decrypts) &&
                    to_time(json_member(row, "last_decrypt_at"), &key.last_decrypt_s);
     if (is_good) {

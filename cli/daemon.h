@@ -42,6 +42,8 @@ struct daemon_view {
 struct daemon_key {
     const char *id;
     const char *state;
+    uint64_t version;      /* of the key of a key service; 0: it has none */
+    uint64_t created_at_s; /* 0: not known */
     uint64_t decrypts;
     uint64_t last_decrypt_s; /* 0: none since the daemon started */
 };

@@ -243,6 +243,14 @@ static const struct opt_command commands[] = {
              "Without such a section, or for another one, --transit-key, --mount and --auth say "
              "the same.",
      .fn = cmd_vault_policy},
+    {.noun = "vault",
+     .verb = "plan",
+     .help = "show the key's versions: which are still needed, may min_decryption_version rise",
+     .more = "Asks the running daemon, and with --snapshot also what etcd holds. That the daemon "
+             "has decrypted with a version proves that it is needed; that it has not proves "
+             "nothing. Nothing is changed, and the server is not asked. docs/vault.md says what "
+             "else to look at before min_decryption_version is raised.",
+     .fn = cmd_vault_plan},
 
     {.noun = "audit",
      .help = "say what etcd really holds: encrypted how, under which key, and what is left over",
@@ -305,7 +313,7 @@ static const struct opt_row rows[] = {
      .choices = "table|wide|json|yaml|sarif",
      .preset = "table",
      .commands = "init,key list,seal list,keystore info,keystore verify,status,"
-                 "encryption-config check,doctor,vault policy,audit",
+                 "encryption-config check,doctor,vault policy,vault plan,audit",
      .offset = FIELD(output)},
 
     {.name = "seal",
@@ -516,7 +524,7 @@ static const struct opt_row rows[] = {
      .value = "FILE",
      .help = "a file of 'etcdctl snapshot save', or member/snap/db of an etcd that does not run",
      .type = OPT_PATH,
-     .commands = "audit",
+     .commands = "audit,vault plan",
      .offset = FIELD(snapshot)},
     {.name = "data-dir",
      .value = "FOLDER",

@@ -42,6 +42,7 @@ class FakeDaemon:
                            "keys_missing": len(listing["keys"])},
                 "key_service": None, "slots_opened": 1, "key_count": len(listing["keys"]),
                 "keys": [{"id": key["id"], "id_hash": "sha256:" + "0" * 64, "state": key["state"],
+                          "version": 0, "created_at": key["created_at"], "promoted_at": None,
                           "decrypts": 0, "last_decrypt_at": None} for key in listing["keys"]],
             },
             "socket": {"path": "/x/kms.sock", "status_path": self.path, "activated": False},

@@ -9,9 +9,11 @@
 static struct kerrinfo e;
 
 #define KEYS                                                                                       \
-    "\"keys\":[{\"id\":\"k1\",\"state\":\"retired\",\"decrypts\":3,"                               \
+    "\"keys\":[{\"id\":\"k1\",\"state\":\"retired\",\"version\":0,\"created_at\":null,"            \
+    "\"decrypts\":3,"                                                                              \
     "\"last_decrypt_at\":\"2026-11-24T02:31:40Z\"},"                                               \
-    "{\"id\":\"k2\",\"state\":\"primary\",\"decrypts\":0,\"last_decrypt_at\":null}]"
+    "{\"id\":\"k2\",\"state\":\"primary\",\"version\":0,\"created_at\":null,\"decrypts\":0,"       \
+    "\"last_decrypt_at\":null}]"
 #define BACKUP "\"backup\":{\"generation\":6,\"at\":\"1970-01-01T00:00:08Z\",\"keys_missing\":1}"
 #define PROVIDER                                                                                   \
     "\"provider\":{\"store_id\":\"s\",\"generation\":7,\"loaded_at\":\"1970-01-01T00:00:09Z\","    \

@@ -59,7 +59,8 @@ static void view(struct daemon_view *v, const char *id, const char *state, const
                          "\"current_key_id_hash\":null,\"opened_by\":null,\"warning\":null,"
                          "\"key_service\":null,"
                          "\"backup\":null,\"keys\":[{\"id\":\"%s\","
-                         "\"state\":\"%s\",\"decrypts\":1,\"last_decrypt_at\":%s}]},"
+                         "\"state\":\"%s\",\"version\":0,\"created_at\":null,\"decrypts\":1,\"last_"
+                         "decrypt_at\":%s}]},"
                          "\"last_reload\":{\"at\":null,\"ok\":true,\"message\":null},"
                          "\"restart_needed\":[]}",
                          id, state, last) > 0);
