@@ -57,7 +57,8 @@ static void test_seal(void **state)
     (void)state;
     struct fact_keystore keystore = f.keystore;
     healthy_vault();
-    config_free_at(&config);
+    AUTO_CONFIG before = config; /* some facts point into it */
+    config = NULL;
     struct config *of_seal = NULL;
     struct kerrinfo e = {0};
     assert_ok(&e, config_parse(bytes_of_text("{}"), "/x", &config, &e));
