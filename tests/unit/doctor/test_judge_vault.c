@@ -57,7 +57,7 @@ static void test_seal(void **state)
     (void)state;
     struct fact_keystore keystore = f.keystore;
     healthy_vault();
-    AUTO_CONFIG before = config; /* some facts point into it */
+    struct config *before = config; /* some facts point into it */
     config = NULL;
     struct config *of_seal = NULL;
     struct kerrinfo e = {0};
@@ -79,6 +79,7 @@ static void test_seal(void **state)
     f.vault.login = (struct fact_question){.look = LOOK_FAILED, .why = "no", .cure = "c"};
     found("vault-login", "no");
     assert_int_equal(result_of("keystore-opens"), DOCTOR_SKIPPED);
+    config_free(before);
 }
 
 static void test_login_files(void **state)
