@@ -26,6 +26,8 @@ class Terminal:
         self._seen = 0
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):  # nohup(1) may start us
+                signal.signal(number, signal.SIG_DFL)
             os.execve(program(), ["etcdseal", *map(str, words)], environment)
 
     def _read(self, seconds):
