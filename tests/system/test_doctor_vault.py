@@ -203,7 +203,8 @@ def test_a_wrapped_secret_id_is_left_alone(host):
     rows, found = host.doctor(change)
     assert found == {} and rows["vault-login"]["result"] == "skipped"
     assert rows["vault-service"]["result"] == "ok"
-    assert not host.bao.calls() - before
+    made = host.bao.calls() - before
+    assert not {path for path in made if not path.startswith("transit/")}, made  # the daemon's looks
 
 
 @pytest.mark.parametrize("lacks", ["encrypt", "decrypt", "keys"])
