@@ -80,6 +80,8 @@ class World:
     def begin(self):
         """Every node serves, has unwrapped one value of another node, and does not know the KEK of a
         second one."""
+        for other in self.others.values():
+            other.wait(state="serving", cause="none")
         known = {mode: other.kms.encrypt() for mode, other in self.others.items()}
         other = self.others["hierarchy"].daemon
         other.stop()
