@@ -95,7 +95,10 @@ static bool begins(struct bytes b, struct bytes with)
 /* Cuts the word up to the next '/' off; the last one when there is none. */
 static struct bytes next_word(struct bytes *rest)
 {
-    const uint8_t *slash = rest->len == 0 ? NULL : memchr(rest->ptr, '/', rest->len);
+    if (rest->len == 0) {
+        return *rest; /* whose pointer may be NULL */
+    }
+    const uint8_t *slash = memchr(rest->ptr, '/', rest->len);
     size_t len = slash == NULL ? rest->len : (size_t)(slash - rest->ptr);
     struct bytes word = bytes_of(rest->ptr, len);
     size_t used = len + (slash == NULL ? 0 : 1);

@@ -80,6 +80,9 @@ static void test_kind(void **state)
         resource_text(&found, text, sizeof text);
         assert_string_equal(text, rows[i][2]);
     }
+    assert_true(resource_of_kind(bytes_of(NULL, 0), bytes_of_text("Pod"), plural, &found));
+    resource_text(&found, text, sizeof text);
+    assert_string_equal(text, "pods");
     uint8_t longest[RESOURCE_KIND_MAX] = {0};
     for (size_t len = 0; len <= sizeof longest; len++) {
         bool is_one = resource_of_kind(bytes_of_text("v1"), bytes_of(longest, len), plural, &found);
