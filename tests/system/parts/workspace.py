@@ -2,7 +2,6 @@
 """A temporary folder with everything that was started in it."""
 
 import base64
-import os
 import shutil
 import socket
 import tempfile
@@ -27,6 +26,7 @@ class Workspace:
         self.processes = []
         self.secrets = []
         self._at_end = []
+        self._port_claims = []
 
     def path(self, *names):
         return self.root.joinpath(*names)
@@ -57,18 +57,21 @@ class Workspace:
         self._at_end.append(call)
 
     def free_port(self):
-        """A loopback port that nobody listens on. Test processes that run side by side begin to
-        look at different places."""
-        for port in range(PORT_FIRST + os.getpid() % 1000 * 10, PORT_LAST):
-            with socket.socket() as s:
-                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        """A loopback port that nobody listens on, ours until the workspace is closed: what was
+        stopped finds it free again. The claim is an abstract unix socket named for the port, which
+        other test processes see and which ends with this one."""
+        for port in range(PORT_FIRST, PORT_LAST):
+            claim = socket.socket(socket.AF_UNIX)
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
-                    s.bind(("127.0.0.1", port))
+                    claim.bind(f"\0etcdseal-test-port-{port}")
+                    probe.bind(("127.0.0.1", port))
                 except OSError:
+                    claim.close()
                     continue
-            if port not in _claimed_ports:
-                _claimed_ports.add(port)
-                return port
+            self._port_claims.append(claim)
+            return port
         raise RuntimeError(f"no free port between {PORT_FIRST} and {PORT_LAST}")
 
     def secret(self, value):
@@ -106,8 +109,7 @@ class Workspace:
     def close(self, keep=False):
         """Ends everything. `keep`: leave the folder."""
         self.end()
+        while self._port_claims:
+            self._port_claims.pop().close()
         if not keep:
             shutil.rmtree(self.root, ignore_errors=True)
-
-
-_claimed_ports = set()
