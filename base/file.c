@@ -346,6 +346,21 @@ enum kerr file_read_key(const char *path, uid_t owner, size_t max, struct secret
     return file_read_fd_secret(fd, path, max, ret, e);
 }
 
+struct file_stamp file_stamp(const char *path)
+{
+    struct stat st;
+    if (path == NULL || stat(path, &st) != 0) {
+        return (struct file_stamp){.size = 0};
+    }
+    return (struct file_stamp){st.st_dev, st.st_ino, st.st_size, st.st_mtim};
+}
+
+bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b)
+{
+    return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+           a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec;
+}
+
 enum kerr file_exists(const struct file_dir *dir, const char *name, bool *ret, struct kerrinfo *e)
 {
     struct stat st;

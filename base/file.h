@@ -10,6 +10,7 @@
 #define ETCDSEAL_BASE_FILE_H
 
 #include <sys/types.h>
+#include <time.h>
 
 #include "base/bytes.h"
 #include "base/secret.h"
@@ -79,6 +80,17 @@ enum kerr file_read_fd_secret(int fd, const char *what, size_t max, struct secre
 /* Whether the name exists (a link counts). */
 enum kerr file_exists(const struct file_dir *dir, const char *name, bool *ret,
                       struct kerrinfo *e) MUST_CHECK;
+
+/* What tells a file that was replaced or rewritten. All zero: there is none, or no path (NULL).
+ * Follows links. */
+struct file_stamp {
+    dev_t dev;
+    ino_t ino;
+    off_t size;
+    struct timespec mtime;
+};
+struct file_stamp file_stamp(const char *path);
+bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b);
 
 /* Called with the bytes that were read back from the new file before it takes its place. */
 typedef enum kerr file_verify_fn(void *ctx, struct bytes read_back, struct kerrinfo *e);

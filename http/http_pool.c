@@ -85,35 +85,20 @@ void http_client_free_at(struct http_client **c)
     *c = NULL;
 }
 
-static struct http_stamp stamp(const char *file)
-{
-    struct stat st;
-    if (file == NULL || stat(file, &st) != 0) {
-        return (struct http_stamp){.size = 0};
-    }
-    return (struct http_stamp){st.st_dev, st.st_ino, st.st_size, st.st_mtim};
-}
-
-static bool is_same(const struct http_stamp *a, const struct http_stamp *b)
-{
-    return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-           a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec;
-}
-
 /* Takes an idle handle out, NULL when there is none; when a file has changed, all go to `old`. A
  * handle made now reads its files later than they were looked at: a change between the two is seen
  * at the next request. */
 static struct http_handle *take_idle(struct http_client *c, uint64_t *ret_generation,
                                      struct http_handle **old)
 {
-    struct http_stamp now[HTTP_FILES_COUNT];
+    struct file_stamp now[HTTP_FILES_COUNT];
     bool is_changed = false;
     for (size_t i = 0; i < HTTP_FILES_COUNT; i++) {
-        now[i] = stamp(c->files[i]);
+        now[i] = file_stamp(c->files[i]);
     }
     (void)pthread_mutex_lock(&c->lock);
     for (size_t i = 0; i < HTTP_FILES_COUNT; i++) {
-        is_changed = is_changed || !is_same(&now[i], &c->stamps[i]);
+        is_changed = is_changed || !file_stamp_equal(&now[i], &c->stamps[i]);
         c->stamps[i] = now[i];
     }
     if (is_changed) {

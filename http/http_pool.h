@@ -5,17 +5,10 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
-#include <sys/stat.h>
 
+#include "base/file.h"
 #include "http/http.h"
 
-/* What tells a file that was replaced or rewritten; all zero: there is none. */
-struct http_stamp {
-    dev_t dev;
-    ino_t ino;
-    off_t size;
-    struct timespec mtime;
-};
 #define HTTP_FILES_COUNT 3
 
 /* One libcurl handle with the connection that it keeps. */
@@ -31,7 +24,7 @@ struct http_client {
     bool allow_plain_secret;
 
     pthread_mutex_t lock; /* of what follows */
-    struct http_stamp stamps[HTTP_FILES_COUNT];
+    struct file_stamp stamps[HTTP_FILES_COUNT];
     uint64_t generation; /* raised when a file has changed */
     struct http_handle *idle;
     size_t idle_count;

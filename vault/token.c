@@ -50,32 +50,21 @@ void token_put(struct vault *v, struct token *token)
     unlock(v);
 }
 
-static void look_at_files(const struct vault *v, struct token_stamp to[static TOKEN_FILE_COUNT])
+static void look_at_files(const struct vault *v, struct file_stamp to[static TOKEN_FILE_COUNT])
 {
     for (size_t i = 0; i < TOKEN_FILE_COUNT; i++) {
-        const char *path = v->files.path[i];
-        struct stat st;
-        to[i] = (struct token_stamp){.size = -1};
-        if (path != NULL && stat(path, &st) == 0) {
-            to[i] = (struct token_stamp){st.st_dev, st.st_ino, st.st_size, st.st_mtim};
-        }
+        to[i] = file_stamp(v->files.path[i]);
     }
-}
-
-static bool is_same(const struct token_stamp *a, const struct token_stamp *b)
-{
-    return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-           a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec;
 }
 
 /* Under the lock. */
 static bool are_files_changed(const struct vault *v)
 {
-    struct token_stamp now[TOKEN_FILE_COUNT];
+    struct file_stamp now[TOKEN_FILE_COUNT];
     bool is_changed = false;
     look_at_files(v, now);
     for (size_t i = 0; i < TOKEN_FILE_COUNT; i++) {
-        is_changed = is_changed || !is_same(&now[i], &v->life.stamps[i]);
+        is_changed = is_changed || !file_stamp_equal(&now[i], &v->life.stamps[i]);
     }
     return is_changed;
 }

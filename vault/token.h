@@ -12,8 +12,7 @@
 #ifndef ETCDSEAL_VAULT_TOKEN_H
 #define ETCDSEAL_VAULT_TOKEN_H
 
-#include <sys/stat.h>
-
+#include "base/file.h"
 #include "vault/vault.h"
 
 #define TOKEN_PAUSE_MIN_MS  1000
@@ -28,12 +27,6 @@ enum token_file {
     TOKEN_KEY,
     TOKEN_FILE, /* JWT or token */
     TOKEN_FILE_COUNT,
-};
-struct token_stamp {
-    dev_t dev;
-    ino_t ino;
-    off_t size;
-    struct timespec mtime;
 };
 struct token_files {
     char *path[TOKEN_FILE_COUNT];
@@ -56,11 +49,11 @@ struct token_pause {
 struct token_life {
     bool is_busy; /* somebody logs in or renews */
     struct token *token;
-    struct token_stamp stamps[TOKEN_FILE_COUNT]; /* of the files at the last login */
-    uint64_t first_ttl_ms;                       /* at login; 0: it does not end */
-    uint64_t ends_ms;                            /* monotonic; 0: never */
-    uint64_t due_ms;                             /* renew or log in then; 0: never */
-    bool is_renewable;                           /* and renewing still helps */
+    struct file_stamp stamps[TOKEN_FILE_COUNT]; /* of the files at the last login */
+    uint64_t first_ttl_ms;                      /* at login; 0: it does not end */
+    uint64_t ends_ms;                           /* monotonic; 0: never */
+    uint64_t due_ms;                            /* renew or log in then; 0: never */
+    bool is_renewable;                          /* and renewing still helps */
     struct token_pause login_pause;
     struct token_pause refused_pause; /* a fresh login did not help against a 403 */
     enum vault_cause cause;
