@@ -204,6 +204,13 @@ def key_service(system):
     return json.loads(text)["provider"]["key_service"]
 
 
+def doctor_of_vault(system):
+    """Rows that are not ok, and the results of all. The doctor is root, outside of the sandbox, with the unit's credential."""
+    report = json.loads(system.run("etcdseal", "doctor", "-o", "json", check=False))
+    rows = {row["id"]: row["result"] for row in report["checks"] if row["id"].startswith("vault-")}
+    return {name for name, result in rows.items() if result != "ok"}, rows
+
+
 def test_provider_vault(workspace, system):
     """Under the shipped unit: nobody waits for a server that the sandbox shuts off; let through as
     docs/vault.md says it serves by name, and after a restart too."""
@@ -221,11 +228,15 @@ def test_provider_vault(workspace, system):
         assert system.show(SERVICE, "ActiveState") == "active"
         shown = key_service(system)
         assert (shown["state"], shown["cause"]) in (("starting", "connect"), ("starting", "timeout"))
+        _, rows = doctor_of_vault(system)
+        assert rows["vault-login"] == "ok" and rows["vault-service"] == "error", rows
         system.person(let_through)
         assert "serving" in system.person(begin)
         with client(system) as kms:
             wrapped = kms.encrypt(b"x" * 32)
             assert kms.unwrap(wrapped) == b"x" * 32
+            other, rows = doctor_of_vault(system)
+            assert rows["vault-key-id"] == "ok" and other == set(), rows
             system.run("systemctl", "restart", SERVICE)
             wait_until("it serves again", lambda: kms.unwrap(wrapped) == b"x" * 32, 20, every=0.1)
     uid = int(system.run("id", "--user", "etcdseal"))
