@@ -10,7 +10,6 @@
 #include "audit/tables.h"
 #include "base/text.h"
 #include "config/lint.h"
-#include "stored/mvcc.h"
 
 const char *const audit_severity_names[AUDIT_SEVERITY_COUNT] = {
     [AUDIT_ERROR] = "error", [AUDIT_WARNING] = "warning", [AUDIT_NOTE] = "note"};
@@ -151,13 +150,7 @@ enum kerr audit_begin(const struct audit_wanted *wanted, struct audit *ret, stru
 
 void audit_done(struct audit *a)
 {
-    struct audit_tables *t = a->tables;
-    if (t != NULL) {
-        index_done(&t->resources);
-        index_done(&t->key_ids);
-        index_done(&t->seeds);
-    }
-    free(t);
+    tables_done(a->tables);
     free(a->resources);
     free(a->key_ids);
     free(a->findings);
@@ -181,43 +174,37 @@ static void say_object(const struct audit *a, struct audit_said *to)
 }
 
 /* What a rule's sentence leaves open. */
-static void say_detail(const struct audit *a, const struct audit_finding *f,
-                       const struct stored_value *v, char *to, size_t to_size)
+static void say_detail(const struct audit *a, const struct audit_finding *f, char *to,
+                       size_t to_size)
 {
     char name[128];
     *to = 0;
-    text_escape(v->class_of == VALUE_KMSV2 && v->kms.key_id.len > 0 ? v->kms.key_id : v->provider,
-                name, sizeof name);
     if (f->rule == AUDIT_RULE_READ_PROVIDER) {
         (void)snprintf(to, to_size, ": %s", encryption_kind_names[f->detail]);
     } else if (f->rule >= AUDIT_RULE_RESIDUE_OLD_REVISIONS) {
         (void)snprintf(to, to_size, ": %" PRIu64 " values", a->residue[f->detail].plaintext);
-    } else if (f->rule == AUDIT_RULE_MALFORMED) {
-        (void)snprintf(to, to_size, ": %s",
-                       v->fault != NULL ? v->fault : "no form that kube-apiserver writes");
-    } else if (v->class_of != VALUE_PLAINTEXT && f->record != NULL) {
-        (void)snprintf(to, to_size, ": %s, %s", value_class_names[v->class_of], name);
+    } else if (f->fault != NULL) {
+        (void)snprintf(to, to_size, ": %s", f->fault);
+    } else if (f->key.len > 0 && f->detail != AUDIT_NO_KEY_ID) {
+        const struct audit_key_id *row = &a->key_ids[f->detail];
+        text_escape(row->id.len > 0 ? row->id : row->provider, name, sizeof name);
+        (void)snprintf(to, to_size, ": %s, %s", value_class_names[row->class_of], name);
     }
 }
 
 void audit_say(const struct audit *a, const struct audit_finding *f, struct audit_said *ret)
 {
     const struct audit_rule_info *rule = &audit_rules[f->rule];
-    struct mvcc_key_value kv = {.key = {0}};
-    struct stored_value v = {.class_of = VALUE_PLAINTEXT};
     char detail[AUDIT_TEXT_BYTES / 2];
     *ret = (struct audit_said){
         .rule = rule->id,
         .severity = audit_severity_names[rule->severity],
         .resource = f->resource == AUDIT_NO_RESOURCE ? NULL : a->resources[f->resource].name,
+        .key = f->key,
+        .mod_revision = f->mod_revision,
         .cure = rule->cure,
     };
-    if (f->record != NULL && mvcc_key_value_read(bytes_of(f->record, f->record_len), &kv)) {
-        ret->key = kv.key;
-        ret->mod_revision = kv.mod_revision;
-        value_read(kv.value, &v);
-        say_object(a, ret);
-    }
-    say_detail(a, f, &v, detail, sizeof detail);
+    say_object(a, ret);
+    say_detail(a, f, detail, sizeof detail);
     (void)snprintf(ret->message, sizeof ret->message, "%s%s", rule->message, detail);
 }

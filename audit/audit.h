@@ -2,12 +2,13 @@
 /*
  * The audit: what a cluster's etcd holds, counted and judged. A source (audit/db.h) hands in every
  * live key and whatever is left over of older ones; the result is plain data, for any form of
- * report. No key is needed, nothing is decrypted, and no value leaves this room: findings point to
- * records in the source's bytes, which must outlive the audit.
+ * report. No key is needed, nothing is decrypted, and no value leaves this room: findings hold keys
+ * of etcd, never values.
  *
- * Memory: 16 bytes for each distinct encrypted seed and each finding's 24, times at most four while
+ * Memory: 16 bytes for each distinct encrypted seed and each finding's 48, times at most four while
  * tables grow; a row for each resource and each key id, of which there are few. What a source needs
- * beyond that stands in its header.
+ * beyond that stands in its header. The bytes of a source must outlive the audit, unless it says
+ * that they pass (`is_passing`): then each finding's key is copied.
  *
  * What is expected: with an EncryptionConfiguration, what its first provider of each resource says;
  * without one, that Secrets are encrypted, by whichever provider.
@@ -71,8 +72,11 @@ extern const char *const audit_place_names[AUDIT_PLACE_COUNT]; /* "old_revisions
 struct audit_counts {
     uint64_t keys;
     uint64_t classes[VALUE_CLASS_COUNT]; /* their sum is `keys` */
-    uint64_t undecryptable;              /* certainly: their form, or the configuration, says so */
-    uint64_t stale;                      /* as far as it is known */
+    /* Each encrypted one is in one of these; what is malformed and not encrypted too. */
+    uint64_t proved;        /* decrypted and authenticated */
+    uint64_t undecryptable; /* certainly: their form, or the configuration, says so */
+    uint64_t unproved;      /* neither */
+    uint64_t stale;         /* as far as it is known */
 };
 
 struct audit_resource {
@@ -94,6 +98,7 @@ struct audit_key_id {
     struct bytes id;       /* empty for KMS v1, which stores none */
     uint64_t objects;
     uint64_t seeds; /* distinct encrypted seeds, of KMS v2 */
+    uint64_t proved;
     uint64_t undecryptable;
     uint64_t residue[AUDIT_PLACE_COUNT];
 };
@@ -106,12 +111,28 @@ struct audit_residue {
 
 struct audit_finding {
     enum audit_rule rule;
-    uint32_t resource;     /* index, or AUDIT_NO_RESOURCE */
-    const uint8_t *record; /* KeyValue message; NULL when it is about no object */
-    uint32_t record_len;
-    uint32_t detail; /* READ_PROVIDER: the enum encryption_kind; residue: the enum audit_place */
+    uint32_t resource; /* index, or AUDIT_NO_RESOURCE */
+    struct bytes key;  /* of etcd; empty when it is about no object */
+    uint64_t mod_revision;
+    const char *fault; /* what is wrong with a value, static; NULL: the rule says it */
+    /* An object's: index of its key id, or AUDIT_NO_KEY_ID. READ_PROVIDER: the enum
+     * encryption_kind. Residue: the enum audit_place. */
+    uint32_t detail;
 };
 #define AUDIT_NO_RESOURCE UINT32_MAX
+#define AUDIT_NO_KEY_ID   UINT32_MAX
+
+/* What a source says of its store. */
+struct audit_store {
+    uint64_t revision;         /* the newest; 0 in an empty store */
+    uint64_t compact_revision; /* 0: never compacted, or not said */
+    bool has_records;          /* it shows more than what is live */
+    uint64_t record_count;     /* revisions, tombstones among them */
+    uint64_t tombstone_count;
+};
+
+/* Told from time to time how far a source is, in whatever it counts, of `total`. */
+typedef void audit_progress_fn(void *ctx, uint64_t done, uint64_t total);
 
 enum audit_demand {
     AUDIT_ALL_ENCRYPTED, /* all that is expected to be encrypted is */
@@ -135,6 +156,7 @@ struct audit_wanted {
     size_t prefix_count;
     const struct encryption_config *config; /* NULL: none */
     const char *current_key;                /* the key id that writes now; NULL: not known */
+    bool is_passing; /* what a source hands in is gone after the call: keep copies */
     struct audit_demanded demands[AUDIT_DEMANDS_MAX]; /* none: all-encrypted */
     size_t demand_count;
     bool fails_on[AUDIT_RULE_COUNT]; /* a finding of these rules is a failure too */
@@ -182,8 +204,8 @@ void audit_done(struct audit *a);
 enum kerr audit_note_key(struct audit *a, struct bytes key, struct kerrinfo *e) MUST_CHECK;
 /* Ends that. NOTFOUND when no key looks like Kubernetes'. */
 enum kerr audit_take_prefixes(struct audit *a, struct kerrinfo *e) MUST_CHECK;
-/* Counts a live key; `record` is its KeyValue message. */
-enum kerr audit_live(struct audit *a, struct bytes key, struct bytes value, struct bytes record,
+/* Counts a live key. */
+enum kerr audit_live(struct audit *a, struct bytes key, struct bytes value, uint64_t mod_revision,
                      struct kerrinfo *e) MUST_CHECK;
 /* Counts what is left over of a value. `key` is empty when it is not known. */
 enum kerr audit_left_over(struct audit *a, enum audit_place place, struct bytes key,
@@ -198,9 +220,6 @@ void audit_shows(struct audit *a, enum audit_place place);
 
 /* Verdicts, findings about resources and residue, demands. Once, behind everything else. */
 enum kerr audit_judge(struct audit *a, struct kerrinfo *e) MUST_CHECK;
-
-/* Encrypted and neither proved nor refuted. */
-uint64_t audit_unproved(const struct audit_counts *c);
 
 /* A finding in words; key and object are empty where it is about none. */
 struct audit_said {

@@ -29,8 +29,11 @@ enum kerr audit_note_key(struct audit *a, struct bytes key, struct kerrinfo *e)
                         "--prefix",
                         AUDIT_PREFIXES_MAX);
     }
-    a->prefixes[a->prefix_count++] = prefix;
-    return KERR_OK;
+    enum kerr k = tables_keep(a, &prefix, e);
+    if (k == KERR_OK) {
+        a->prefixes[a->prefix_count++] = prefix;
+    }
+    return k;
 }
 
 enum kerr audit_take_prefixes(struct audit *a, struct kerrinfo *e)
@@ -68,7 +71,7 @@ static uint64_t seed_hash(const struct stored_value *v)
 }
 
 static enum kerr count_key(struct audit *a, const struct stored_value *v, bool is_undecryptable,
-                           struct kerrinfo *e)
+                           uint32_t *ret, struct kerrinfo *e)
 {
     struct audit_tables *t = a->tables;
     struct audit_key_id *row = NULL;
@@ -76,6 +79,7 @@ static enum kerr count_key(struct audit *a, const struct stored_value *v, bool i
     if (k != KERR_OK) {
         return k;
     }
+    *ret = (uint32_t)(row - a->key_ids);
     row->objects++;
     row->undecryptable += is_undecryptable;
     if (v->class_of != VALUE_KMSV2) {
@@ -133,13 +137,15 @@ static void add(struct audit_counts *c, enum value_class class_of, bool is_undec
     c->keys++;
     c->classes[class_of]++;
     c->undecryptable += is_undecryptable;
+    c->unproved += value_is_encrypted(class_of) && !is_undecryptable;
     c->stale += is_stale;
 }
 
-enum kerr audit_live(struct audit *a, struct bytes key, struct bytes value, struct bytes record,
+enum kerr audit_live(struct audit *a, struct bytes key, struct bytes value, uint64_t mod_revision,
                      struct kerrinfo *e)
 {
     uint32_t at = 0;
+    uint32_t key_id = AUDIT_NO_KEY_ID;
     struct stored_value v;
     bool is_stale = false;
     enum kerr k = tables_resource(a, key, &at, e);
@@ -154,11 +160,20 @@ enum kerr audit_live(struct audit *a, struct bytes key, struct bytes value, stru
     is_stale = is_stale && !is_undecryptable;
     add(&r->counts, v.class_of, is_undecryptable, is_stale);
     add(&a->totals, v.class_of, is_undecryptable, is_stale);
-    if (rule != AUDIT_RULE_COUNT) {
-        k = tables_find(a, rule, at, record, 0, e);
+    if (value_is_encrypted(v.class_of) && v.fault == NULL) {
+        k = count_key(a, &v, is_undecryptable, &key_id, e);
     }
-    bool has_key = value_is_encrypted(v.class_of) && v.fault == NULL;
-    return k == KERR_OK && has_key ? count_key(a, &v, is_undecryptable, e) : k;
+    if (k != KERR_OK || rule == AUDIT_RULE_COUNT) {
+        return k;
+    }
+    const char *other = rule == AUDIT_RULE_MALFORMED ? "no form that kube-apiserver writes" : NULL;
+    const struct audit_finding found = {.rule = rule,
+                                        .resource = at,
+                                        .key = key,
+                                        .mod_revision = mod_revision,
+                                        .fault = v.fault != NULL ? v.fault : other,
+                                        .detail = key_id};
+    return tables_find(a, &found, e);
 }
 
 /* ---- what is left over ---- */

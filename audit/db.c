@@ -11,7 +11,7 @@ struct feed {
     struct audit *audit;
     struct bbolt *b;
     struct index latest; /* by key: where the value of its latest revision lies in the file */
-    struct audit_db found;
+    struct audit_store found;
     struct mvcc_meta meta;
     audit_progress_fn *progress;
     void *progress_ctx;
@@ -116,7 +116,7 @@ static enum kerr count_item(void *ctx, struct bytes bucket, struct bytes key, st
     }
     uint64_t hash = index_hash(index_seed(), item.kv.key);
     if (index_find(&f->latest, hash, is_offset, &item.offset) != NULL) {
-        return audit_live(f->audit, item.kv.key, item.kv.value, value, e);
+        return audit_live(f->audit, item.kv.key, item.kv.value, item.kv.mod_revision, e);
     }
     return audit_left_over(f->audit, AUDIT_OLD_REVISIONS, item.kv.key, item.kv.value, e);
 }
@@ -156,7 +156,7 @@ static uint64_t larger(uint64_t a, uint64_t b)
 }
 
 enum kerr audit_db(struct audit *a, struct bbolt *b, audit_progress_fn *progress,
-                   void *progress_ctx, struct audit_db *ret, struct kerrinfo *e)
+                   void *progress_ctx, struct audit_store *ret, struct kerrinfo *e)
 {
     struct feed f = {.audit = a, .b = b, .progress = progress, .progress_ctx = progress_ctx};
     audit_shows(a, AUDIT_OLD_REVISIONS);
@@ -165,6 +165,7 @@ enum kerr audit_db(struct audit *a, struct bbolt *b, audit_progress_fn *progress
     enum kerr k = walk_both(&f, e);
     index_done(&f.latest);
     if (k == KERR_OK) {
+        f.found.has_records = true;
         f.found.compact_revision = f.meta.finished_compact;
         f.found.revision =
             larger(f.found.revision, larger(f.meta.finished_compact, f.meta.scheduled_compact));

@@ -17,20 +17,10 @@
 #include "stored/bbolt.h"
 #include "stored/wal.h"
 
-/* Told from time to time how far it is, in bytes of `total`. */
-typedef void audit_progress_fn(void *ctx, uint64_t done, uint64_t total);
-
-struct audit_db {
-    uint64_t revision;         /* the newest; 0 in an empty store */
-    uint64_t compact_revision; /* 0: never compacted */
-    uint64_t record_count;     /* revisions, tombstones among them */
-    uint64_t tombstone_count;
-};
-
 /* Feeds everything of the file into `a`; audit_judge is left to the caller. `progress` may be
- * NULL. */
+ * NULL; it counts bytes. */
 enum kerr audit_db(struct audit *a, struct bbolt *b, audit_progress_fn *progress,
-                   void *progress_ctx, struct audit_db *ret, struct kerrinfo *e) MUST_CHECK;
+                   void *progress_ctx, struct audit_store *ret, struct kerrinfo *e) MUST_CHECK;
 
 /* Counts what one file of the write-ahead log puts, as what is left over of it: the entries that
  * the database has taken over are in it too. After audit_db, which finds the prefixes. */

@@ -15,12 +15,6 @@ static uint64_t encrypted(const struct audit_counts *c)
     return sum;
 }
 
-uint64_t audit_unproved(const struct audit_counts *c)
-{
-    uint64_t sum = encrypted(c);
-    return sum > c->undecryptable ? sum - c->undecryptable : 0;
-}
-
 static enum audit_verdict verdict_of(const struct audit_counts *c)
 {
     uint64_t all = encrypted(c);
@@ -76,7 +70,9 @@ static enum kerr find_readers(struct audit *a, uint32_t at, struct kerrinfo *e)
             const struct encryption_provider *p = &entry->providers[j];
             if (expect_is_loose(p) && (seen >> p->kind & 1) == 0) {
                 seen |= 1U << p->kind;
-                k = tables_find(a, AUDIT_RULE_READ_PROVIDER, at, bytes_of(NULL, 0), p->kind, e);
+                const struct audit_finding found = {
+                    .rule = AUDIT_RULE_READ_PROVIDER, .resource = at, .detail = p->kind};
+                k = tables_find(a, &found, e);
             }
         }
     }
@@ -95,7 +91,9 @@ static enum kerr find_residue(struct audit *a, struct kerrinfo *e)
     for (uint32_t i = 0; i < AUDIT_PLACE_COUNT && k == KERR_OK; i++) {
         if (a->residue[i].plaintext > 0) {
             a->has_residue = true;
-            k = tables_find(a, rules[i], AUDIT_NO_RESOURCE, bytes_of(NULL, 0), i, e);
+            const struct audit_finding found = {
+                .rule = rules[i], .resource = AUDIT_NO_RESOURCE, .detail = i};
+            k = tables_find(a, &found, e);
         }
     }
     return k;
@@ -110,7 +108,9 @@ static enum kerr find_more(struct audit *a, struct kerrinfo *e)
         k = a->resources[i].counts.keys > 0 ? find_readers(a, i, e) : KERR_OK;
     }
     if (k == KERR_OK && expected == 0) {
-        k = tables_find(a, AUDIT_RULE_NOTHING_EXPECTED, AUDIT_NO_RESOURCE, bytes_of(NULL, 0), 0, e);
+        const struct audit_finding found = {.rule = AUDIT_RULE_NOTHING_EXPECTED,
+                                            .resource = AUDIT_NO_RESOURCE};
+        k = tables_find(a, &found, e);
     }
     return k == KERR_OK ? find_residue(a, e) : k;
 }

@@ -6,6 +6,7 @@
 
 #define FIRST_ROWS   16
 #define FINDINGS_MAX ((size_t)1 << 32) /* as many as there are objects */
+#define KEPT_BYTES   ((size_t)64 << 10)
 
 /* Rows double whenever their number is a power of two. */
 enum kerr tables_grow(void **rows, size_t *count, size_t row_bytes, size_t max, const char *what,
@@ -29,24 +30,80 @@ enum kerr tables_grow(void **rows, size_t *count, size_t row_bytes, size_t max, 
     return KERR_OK;
 }
 
-enum kerr tables_find(struct audit *a, enum audit_rule rule, uint32_t resource, struct bytes record,
-                      uint32_t detail, struct kerrinfo *e)
+/* ---- copies ---- */
+
+struct kept {
+    struct kept *before;
+    size_t used;
+    size_t room;
+    uint8_t bytes[];
+};
+
+static enum kerr grow_kept(struct audit_tables *t, size_t least, struct kerrinfo *e)
 {
+    size_t room = least > KEPT_BYTES ? least : KEPT_BYTES;
+    struct kept *more = malloc(sizeof *more + room);
+    if (more == NULL) {
+        return kerr_set(e, KERR_NOMEM, "no memory for a copy of %zu bytes", least);
+    }
+    *more = (struct kept){.before = t->kept, .room = room};
+    t->kept = more;
+    return KERR_OK;
+}
+
+enum kerr tables_keep(struct audit *a, struct bytes *what, struct kerrinfo *e)
+{
+    struct audit_tables *t = a->tables;
+    if (!a->wanted.is_passing || what->len == 0) {
+        return KERR_OK;
+    }
+    bool is_full = t->kept == NULL || t->kept->room - t->kept->used < what->len;
+    enum kerr k = is_full ? grow_kept(t, what->len, e) : KERR_OK;
+    if (k == KERR_OK) {
+        uint8_t *to = t->kept->bytes + t->kept->used;
+        memcpy(to, what->ptr, what->len);
+        t->kept->used += what->len;
+        what->ptr = to;
+    }
+    return k;
+}
+
+void tables_done(struct audit_tables *t)
+{
+    if (t == NULL) {
+        return;
+    }
+    while (t->kept != NULL) {
+        struct kept *before = t->kept->before;
+        free(t->kept);
+        t->kept = before;
+    }
+    index_done(&t->resources);
+    index_done(&t->key_ids);
+    index_done(&t->seeds);
+    free(t);
+}
+
+/* ---- findings ---- */
+
+enum kerr tables_find(struct audit *a, const struct audit_finding *found, struct kerrinfo *e)
+{
+    struct audit_finding kept = *found;
+    enum kerr k = tables_keep(a, &kept.key, e);
+    if (k != KERR_OK) {
+        return k;
+    }
     void *rows = a->findings;
     void *row = NULL;
-    enum kerr k = tables_grow(&rows, &a->finding_count, sizeof *a->findings, FINDINGS_MAX,
-                              "findings", &row, e);
+    k = tables_grow(&rows, &a->finding_count, sizeof *a->findings, FINDINGS_MAX, "findings", &row,
+                    e);
     a->findings = rows;
     if (k != KERR_OK) {
         return k;
     }
-    *(struct audit_finding *)row = (struct audit_finding){.rule = rule,
-                                                          .resource = resource,
-                                                          .record = record.ptr,
-                                                          .record_len = (uint32_t)record.len,
-                                                          .detail = detail};
-    a->by_rule[rule]++;
-    a->by_severity[audit_rules[rule].severity]++;
+    *(struct audit_finding *)row = kept;
+    a->by_rule[kept.rule]++;
+    a->by_severity[audit_rules[kept.rule].severity]++;
     return KERR_OK;
 }
 
@@ -135,10 +192,15 @@ enum kerr tables_key_id(struct audit *a, const struct stored_value *v, struct au
         *ret = &a->key_ids[*found];
         return KERR_OK;
     }
+    enum kerr k = tables_keep(a, &wanted.provider, e);
+    k = k == KERR_OK ? tables_keep(a, &wanted.id, e) : k;
+    if (k != KERR_OK) {
+        return k;
+    }
     void *rows = a->key_ids;
     void *row = NULL;
-    enum kerr k = tables_grow(&rows, &a->key_id_count, sizeof *a->key_ids, AUDIT_KEY_IDS_MAX,
-                              "key ids", &row, e);
+    k = tables_grow(&rows, &a->key_id_count, sizeof *a->key_ids, AUDIT_KEY_IDS_MAX, "key ids", &row,
+                    e);
     a->key_ids = rows;
     k = k == KERR_OK ? index_add(&t->key_ids, hash, a->key_id_count - 1, e) : k;
     if (k == KERR_OK) {

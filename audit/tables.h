@@ -11,13 +11,18 @@ struct audit_tables {
     struct index key_ids;   /* by class, provider and id */
     struct index seeds;
     bool has_default_prefix; /* a key below /registry/ was noted */
+    struct kept *kept;       /* copies of what passes */
 };
 
 /* Appends a row, all zero, to an array that grows up to `max` rows. */
 enum kerr tables_grow(void **rows, size_t *count, size_t row_bytes, size_t max, const char *what,
                       void **ret, struct kerrinfo *e) MUST_CHECK;
-enum kerr tables_find(struct audit *a, enum audit_rule rule, uint32_t resource, struct bytes record,
-                      uint32_t detail, struct kerrinfo *e) MUST_CHECK;
+/* Adds a finding; a key that passes is copied. */
+enum kerr tables_find(struct audit *a, const struct audit_finding *found,
+                      struct kerrinfo *e) MUST_CHECK;
+/* The same bytes for as long as the audit lives: themselves, or a copy where they pass. */
+enum kerr tables_keep(struct audit *a, struct bytes *what, struct kerrinfo *e) MUST_CHECK;
+void tables_done(struct audit_tables *t); /* NULL is fine */
 
 /* The row of the resource that a key belongs to; its name is "(outside)" where there is none. */
 enum kerr tables_resource(struct audit *a, struct bytes key, uint32_t *ret,

@@ -32,16 +32,17 @@ static void put_counts(struct doc *d, const struct audit_counts *c, bool is_stal
     for (size_t i = 0; i < VALUE_CLASS_COUNT; i++) {
         doc_u64(d, value_class_names[i], c->classes[i]);
     }
-    doc_u64(d, "proved", 0);
+    doc_u64(d, "proved", c->proved);
     doc_u64(d, "undecryptable", c->undecryptable);
-    doc_u64(d, "unproved", audit_unproved(c));
+    doc_u64(d, "unproved", c->unproved);
     put_maybe(d, "stale", is_stale_known, c->stale);
 }
 
 static void put_source(struct doc *d, const struct audit_report *r)
 {
+    const struct audit_store *found = &r->source->found;
     doc_object(d, "source");
-    doc_text(d, "kind", r->source->kind);
+    doc_text(d, "kind", r->source->kind_name);
     doc_array(d, "files");
     for (size_t i = 0; i < r->source->count; i++) {
         const struct audit_file *file = &r->source->files[i];
@@ -54,10 +55,10 @@ static void put_source(struct doc *d, const struct audit_report *r)
     doc_close(d);
     doc_text(d, "cluster_id", NULL); /* a database file does not say them */
     doc_text(d, "member_id", NULL);
-    doc_u64(d, "revision", r->db.revision);
-    doc_u64(d, "compact_revision", r->db.compact_revision);
-    doc_u64(d, "records", r->db.record_count);
-    doc_u64(d, "tombstones", r->db.tombstone_count);
+    doc_u64(d, "revision", found->revision);
+    doc_u64(d, "compact_revision", found->compact_revision);
+    put_maybe(d, "records", found->has_records, found->record_count);
+    put_maybe(d, "tombstones", found->has_records, found->tombstone_count);
     doc_array(d, "prefixes");
     for (size_t i = 0; i < r->audit->prefix_count; i++) {
         doc_view(d, NULL, r->audit->prefixes[i]);
@@ -109,7 +110,7 @@ static void put_key_id(struct doc *d, const struct audit_key_id *row)
     put_hash(d, "key_id_hash", row->class_of == VALUE_KMSV2 ? row->id : bytes_of(NULL, 0));
     doc_u64(d, "objects", row->objects);
     put_maybe(d, "seeds", row->class_of == VALUE_KMSV2, row->seeds);
-    doc_u64(d, "proved", 0);
+    doc_u64(d, "proved", row->proved);
     doc_u64(d, "undecryptable", row->undecryptable);
     doc_close(d);
 }

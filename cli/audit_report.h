@@ -15,7 +15,6 @@
 struct audit_report {
     const struct audit *audit;
     const struct audit_source *source;
-    struct audit_db db;
     uint64_t started_s;
     uint64_t duration_ms;
 };

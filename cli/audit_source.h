@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The files that an audit reads, open and mapped: a snapshot or database file, or a data folder of
- * etcd, which is its database and its write-ahead log. */
+/*
+ * Where an audit reads: one of the kinds of the table in audit_source.c, chosen by its option. A
+ * new kind is a file with its three functions, and a row.
+ */
 #ifndef ETCDSEAL_CLI_AUDIT_SOURCE_H
 #define ETCDSEAL_CLI_AUDIT_SOURCE_H
 
-#include "audit/db.h"
+#include "audit/audit.h"
 #include "base/map.h"
+#include "cli/options.h"
 #include "crypto/hash.h"
 
 #define AUDIT_FILES_MAX 1024 /* etcd keeps five files of its log, or what --max-wals says */
@@ -16,32 +19,61 @@ struct audit_file {
     char sha256[2 * HASH_BYTES + 1]; /* "": not asked for */
 };
 
+struct audit_source;
+
+/* How far it is; `fn` NULL: nobody wants to know. */
+struct audit_told {
+    audit_progress_fn *fn;
+    void *ctx;
+};
+
+struct audit_source_kind {
+    const char *option; /* that names it, for messages */
+    const char *unit;   /* what its progress counts */
+    bool is_passing;    /* as in struct audit_wanted */
+    /* What the option names; NULL: the option was not given. */
+    const char *(*named)(const struct options *o);
+    /* Opens what `ret->name` names; fills `kind_name`, `files`, `size`. */
+    enum kerr (*open)(const struct options *o, struct audit_source *ret, struct kerrinfo *e);
+    /* Feeds all of it into `a`, and fills `found`. */
+    enum kerr (*read)(struct audit_source *s, const struct options *o, struct audit *a,
+                      const struct audit_told *told, struct kerrinfo *e);
+    void (*done)(struct audit_source *s); /* what `own` holds; the files are closed for it */
+};
+
 struct audit_source {
+    const struct audit_source_kind *kind;
     const char *name;         /* as it was given; borrowed */
-    const char *kind;         /* "snapshot", "db", "data-dir" */
+    const char *kind_name;    /* "snapshot", "db", "data-dir" */
     struct audit_file *files; /* the database, then the log in its order */
     size_t count;
-    uint64_t size; /* of all files */
-    struct bbolt db;
+    uint64_t size; /* of all files, in bytes */
+    struct audit_store found;
+    void *own;
 };
 
 /* From then on a file that becomes shorter while it is read, or a disk that fails, ends the program
  * with 3: nothing that was counted is whole. */
 enum kerr audit_source_catch_bus_errors(struct kerrinfo *e) MUST_CHECK;
-/* Exit codes 1, 2 and 4 speak of what was found or asked; a source that can't be read is 3. */
-enum kerr audit_source_unread(enum kerr k);
 
-/* One of the two is not NULL. Clean with audit_source_done even on failure. BUSY when an etcd runs
- * on it, else codes of base/map.h, stored/bbolt.h; NOTFOUND for a folder without a log. */
-enum kerr audit_source_open(const char *snapshot, const char *data_dir, struct audit_source *ret,
+/* The one kind of source that the options name; USAGE when it is not exactly one. */
+enum kerr audit_source_find(const struct options *o, const struct audit_source_kind **ret,
                             struct kerrinfo *e) MUST_CHECK;
+/* Opens it. Clean with audit_source_done even on failure. Whatever goes wrong has exit code 3. */
+enum kerr audit_source_open(const struct audit_source_kind *kind, const struct options *o,
+                            struct audit_source *ret, struct kerrinfo *e) MUST_CHECK;
 void audit_source_done(struct audit_source *s);
 #define AUTO_AUDIT_SOURCE AUTO(audit_source_done) struct audit_source
+/* Feeds all of it into `a`. With --digest hashes of the files too. Exit code 3, as above. */
+enum kerr audit_source_read(struct audit_source *s, const struct options *o, struct audit *a,
+                            const struct audit_told *told, struct kerrinfo *e) MUST_CHECK;
 
-/* Feeds all of it into `a`. `with_digest`: hashes of the files too, and that of a snapshot checked.
- */
-enum kerr audit_source_read(struct audit_source *s, struct audit *a, bool with_digest,
-                            audit_progress_fn *progress, void *progress_ctx, struct audit_db *ret,
-                            struct kerrinfo *e) MUST_CHECK;
+/* ---- for the kinds ---- */
+
+/* Opens and maps a file; takes the path over. BUSY when a program that writes it holds its lock. */
+enum kerr audit_source_add_file(struct audit_source *s, char *path, struct kerrinfo *e) MUST_CHECK;
+
+extern const struct audit_source_kind audit_source_snapshot; /* cli/source_files.c */
+extern const struct audit_source_kind audit_source_data_dir;
 
 #endif

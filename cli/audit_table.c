@@ -188,7 +188,7 @@ static enum kerr put_head(struct buf *to, const struct audit_report *r, struct k
     enum kerr k = buf_printf(
         to, e, "%s%s: %" PRIu64 " keys of %s (%s, %" PRIu64 " bytes, revision %" PRIu64 ")\n",
         audit_verdict_names[a->verdict], a->has_residue ? " with RESIDUE" : "", a->totals.keys,
-        path, r->source->kind, r->source->size, r->db.revision);
+        path, r->source->kind_name, r->source->size, r->source->found.revision);
     for (size_t i = 0; i < a->wanted.demand_count && k == KERR_OK; i++) {
         const struct audit_demanded *d = &a->wanted.demands[i];
         char key[KEY_ID_BYTES] = "";

@@ -12,7 +12,7 @@
 
 /* ---- progress ---- */
 
-#define LARGE_BYTES ((uint64_t)256 << 20) /* below, nobody waits */
+#define FIRST_MS    1000 /* below, nobody waits */
 #define TERMINAL_MS 500
 #define LOG_MS      10000
 
@@ -27,7 +27,8 @@ static void show_progress(void *ctx, uint64_t done, uint64_t total)
 {
     struct progress *p = ctx;
     uint64_t now = clock_mono_ms();
-    if (now - p->last_ms < (p->is_terminal ? TERMINAL_MS : LOG_MS)) {
+    if (now - p->start_ms < FIRST_MS ||
+        now - p->last_ms < (p->is_terminal ? TERMINAL_MS : LOG_MS)) {
         return;
     }
     p->last_ms = now;
@@ -48,16 +49,15 @@ static void end_progress(const struct progress *p)
 /* ---- the source ---- */
 
 static enum kerr read_source(const struct options *o, struct audit *a, struct audit_source *source,
-                             struct audit_report *r, struct kerrinfo *e)
+                             struct kerrinfo *e)
 {
     struct progress progress = {.start_ms = clock_mono_ms(),
                                 .last_ms = clock_mono_ms(),
                                 .is_terminal = isatty(STDERR_FILENO) == 1};
-    bool is_told = source->size >= LARGE_BYTES && !o->is_quiet;
-    enum kerr k = audit_source_read(source, a, o->digest, is_told ? show_progress : NULL, &progress,
-                                    &r->db, e);
+    const struct audit_told told = {.fn = o->is_quiet ? NULL : show_progress, .ctx = &progress};
+    enum kerr k = audit_source_read(source, o, a, &told, e);
     end_progress(&progress);
-    return audit_source_unread(k);
+    return k;
 }
 
 /* ---- what is wanted ---- */
@@ -73,11 +73,6 @@ static enum kerr read_wanted(const struct options *o, struct audit_wanted *w, st
     }
     for (size_t i = 0; i < o->fail_on.count && k == KERR_OK; i++) {
         k = audit_fail_on_read(o->fail_on.items[i], w->fails_on, e);
-    }
-    if (k == KERR_OK && (o->snapshot == NULL) == (o->data_dir == NULL)) {
-        k = kerr_set(e, KERR_USAGE,
-                     "name one thing to audit: a file with --snapshot, or a folder with "
-                     "--data-dir; see 'etcdseal audit --help'");
     }
     return k;
 }
@@ -109,8 +104,8 @@ static enum kerr report(const struct options *o, struct audit *a, struct audit_r
     return k == KERR_OK ? conclude(o, a, e) : k;
 }
 
-static enum kerr audit_files(const struct options *o, const struct audit_wanted *wanted,
-                             struct kerrinfo *e)
+static enum kerr audit_source(const struct options *o, const struct audit_source_kind *kind,
+                              const struct audit_wanted *wanted, struct kerrinfo *e)
 {
     AUTO_AUDIT_SOURCE source = {.count = 0};
     AUTO_AUDIT a = {.tables = NULL};
@@ -118,9 +113,8 @@ static enum kerr audit_files(const struct options *o, const struct audit_wanted 
     struct audit_report r = {.audit = &a, .source = &source, .started_s = clock_wall_s()};
     enum kerr k = audit_begin(wanted, &a, e);
     k = k == KERR_OK ? audit_source_catch_bus_errors(e) : k;
-    k = k == KERR_OK ? audit_source_unread(audit_source_open(o->snapshot, o->data_dir, &source, e))
-                     : k;
-    k = k == KERR_OK ? read_source(o, &a, &source, &r, e) : k;
+    k = k == KERR_OK ? audit_source_open(kind, o, &source, e) : k;
+    k = k == KERR_OK ? read_source(o, &a, &source, e) : k;
     r.duration_ms = clock_mono_ms() - start_ms;
     return k == KERR_OK ? report(o, &a, &r, e) : k;
 }
@@ -130,8 +124,10 @@ enum kerr cmd_audit(void *ctx, const struct opt_call *call, struct kerrinfo *e)
     const struct options *o = ctx;
     AUTO_ENCRYPTION_CONFIG config = NULL;
     struct audit_wanted wanted = {.demand_count = 0};
+    const struct audit_source_kind *kind = NULL;
     (void)call;
     enum kerr k = read_wanted(o, &wanted, e);
+    k = k == KERR_OK ? audit_source_find(o, &kind, e) : k;
     if (k == KERR_OK && o->encryption_config != NULL) {
         /* The file's keys are not kept, only passed over: no privilege is asked for to lock them.
          */
@@ -141,5 +137,6 @@ enum kerr cmd_audit(void *ctx, const struct opt_call *call, struct kerrinfo *e)
         k = k == KERR_DENIED ? KERR_IO : k;
     }
     wanted.config = config;
-    return k == KERR_OK ? audit_files(o, &wanted, e) : k;
+    wanted.is_passing = kind != NULL && kind->is_passing;
+    return k == KERR_OK ? audit_source(o, kind, &wanted, e) : k;
 }

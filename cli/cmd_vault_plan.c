@@ -37,17 +37,16 @@ static enum kerr ask(const char *socket, struct daemon_view *v, struct daemon_se
 }
 
 /* Live values by key id. Nothing is demanded of them. */
-static enum kerr count(const char *path, struct vault_plan *p, struct kerrinfo *e)
+static enum kerr count(const struct options *o, struct vault_plan *p, struct kerrinfo *e)
 {
     AUTO_AUDIT_SOURCE source = {.count = 0};
     AUTO_AUDIT a = {.tables = NULL};
     const struct audit_wanted wanted = {.demand_count = 0};
-    struct audit_db told;
+    const struct audit_told nobody = {.fn = NULL};
     enum kerr k = audit_begin(&wanted, &a, e);
     k = k == KERR_OK ? audit_source_catch_bus_errors(e) : k;
-    k = k == KERR_OK ? audit_source_open(path, NULL, &source, e) : k;
-    k = k == KERR_OK ? audit_source_read(&source, &a, false, NULL, NULL, &told, e) : k;
-    k = audit_source_unread(k);
+    k = k == KERR_OK ? audit_source_open(&audit_source_snapshot, o, &source, e) : k;
+    k = k == KERR_OK ? audit_source_read(&source, o, &a, &nobody, e) : k;
     for (size_t i = 0; i < a.key_id_count && k == KERR_OK; i++) {
         if (a.key_ids[i].class_of == VALUE_KMSV2) {
             vault_plan_count(p, a.key_ids[i].id, a.key_ids[i].objects);
@@ -201,7 +200,7 @@ enum kerr cmd_vault_plan(void *ctx, const struct opt_call *call, struct kerrinfo
     buf_init(&text, DOC_MAX);
     enum kerr k = setup_open(o, &s, e);
     k = k == KERR_OK ? ask(s.status_socket, &v, &service, &p, e) : k;
-    k = k == KERR_OK && o->snapshot != NULL ? count(o->snapshot, &p, e) : k;
+    k = k == KERR_OK && o->snapshot != NULL ? count(o, &p, e) : k;
     if (k != KERR_OK) {
         return k;
     }

@@ -14,7 +14,7 @@ static enum kerr audit_file(struct kerrinfo *e)
     const struct audit_wanted wanted = {.current_key = "none"};
     AUTO_AUDIT a = {.tables = NULL};
     AUTO_BBOLT db = {.page_size = 0};
-    struct audit_db found;
+    struct audit_store found;
     enum kerr k = audit_begin(&wanted, &a, e);
     k = k == KERR_OK ? bbolt_open(buf_view(&file), "file", &db, e) : k;
     k = k == KERR_OK ? audit_db(&a, &db, NULL, NULL, &found, e) : k;

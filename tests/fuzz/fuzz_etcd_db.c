@@ -73,7 +73,7 @@ static void run(struct bytes file)
     const struct audit_wanted wanted = {.demand_count = 0};
     AUTO_AUDIT a = {.tables = NULL};
     AUTO_BBOLT db = {.page_size = 0};
-    struct audit_db found;
+    struct audit_store found;
     must(audit_begin(&wanted, &a, &e) == KERR_OK);
     enum kerr k = bbolt_open(file, "file", &db, &e);
     k = k == KERR_OK ? audit_db(&a, &db, NULL, NULL, &found, &e) : k;
