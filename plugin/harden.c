@@ -3,37 +3,10 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* Longest variable name that is removed; a longer one cannot be one of gRPC's. */
-#define VARIABLE_NAME_MAX 128
-
-/* unsetenv moves the list, so each removal starts from its head again. */
-static bool clear_one(const char *prefix)
-{
-    for (char **p = environ; p != NULL && *p != NULL; p++) {
-        size_t len = strcspn(*p, "=");
-        if (strncmp(*p, prefix, strlen(prefix)) != 0 || len >= VARIABLE_NAME_MAX) {
-            continue;
-        }
-        char name[VARIABLE_NAME_MAX];
-        memcpy(name, *p, len);
-        name[len] = 0;
-        return unsetenv(name) == 0;
-    }
-    return false;
-}
-
-void harden_clear_environment(const char *prefix)
-{
-    while (clear_one(prefix)) {
-    }
-}
 
 bool harden_allow_descriptors(unsigned long wanted)
 {
@@ -64,6 +37,5 @@ enum kerr harden_process(struct kerrinfo *e)
     if (signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
         return kerr_errno(e, errno, "cannot ignore SIGPIPE");
     }
-    harden_clear_environment("GRPC_");
     return KERR_OK;
 }

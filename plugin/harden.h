@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the process gives up before it reads its first file: core dumps, being looked at by other
- * processes (ptrace, /proc/PID/mem), privileges through execve, files readable by others, and the
- * GRPC_* variables (GRPC_TRACE prints payloads, GRPC_EXPERIMENTS changes the transport).
+ * processes (ptrace, /proc/PID/mem), privileges through execve, files readable by others.
  *
  * A build with a sanitizer stays dumpable, because LeakSanitizer attaches to its own process.
  *
@@ -20,8 +19,5 @@ enum kerr harden_process(struct kerrinfo *e) MUST_CHECK;
 /* Raises the soft limit of file descriptors to `wanted`, as far as the hard limit lets. False when
  * it stays below. */
 bool harden_allow_descriptors(unsigned long wanted);
-
-/* Removes each variable whose name begins with `prefix` from the environment. */
-void harden_clear_environment(const char *prefix);
 
 #endif

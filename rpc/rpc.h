@@ -10,8 +10,7 @@
  *
  * Threads: rpc_server_run occupies one thread and calls the handler on it, one call at a time.
  * rpc_call_reply may be called from any thread, once for each call. All other functions may be
- * called from any thread. GRPC_* variables must have been removed from the environment before
- * rpc_start.
+ * called from any thread.
  *
  * Answered at once and without reaching the handler: unknown methods UNIMPLEMENTED, methods outside
  * the class PERMISSION_DENIED, requests over the method's limit and calls without a message
@@ -76,11 +75,12 @@ struct rpc_server_config {
 
 struct rpc_server;
 
-/* Once, before threads; no fork afterwards. The library's own log lines are dropped, because
- * clients make them at their pace; a failed assertion of its is written to standard error before it
- * aborts. */
+/* Before threads, and for each an rpc_stop when the last server was freed; no fork afterwards.
+ * Variables GRPC_* are removed from the environment (GRPC_TRACE prints payloads, GRPC_EXPERIMENTS
+ * changes the transport). The library's own log lines are dropped, because peers make them at their
+ * pace; a failed assertion of its is written to standard error before it aborts. */
 void rpc_start(void);
-void rpc_stop(void); /* once, after the last server was freed */
+void rpc_stop(void);
 
 enum kerr rpc_server_new(const struct rpc_server_config *config, struct rpc_server **ret,
                          struct kerrinfo *e) MUST_CHECK;

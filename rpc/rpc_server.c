@@ -2,9 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grpc/grpc_security.h>
-#include <grpc/support/log.h>
 #include <grpc/support/time.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -31,27 +29,6 @@ const struct rpc_limits rpc_limits_default = {
      * Measured: 10,000 calls on 50 connections cost 4 MB. */
     .memory_bytes = (size_t)64 << 20,
 };
-
-/* The library's own lines are about what clients did, at their pace; clients that are refused are
- * reported by the server. What it says before it aborts must not be lost; as with assert(3) there
- * is nobody left to return it to. */
-static void hear_library(gpr_log_func_args *line)
-{
-    if (strncmp(line->message, "assertion failed", 16) == 0) {
-        (void)dprintf(STDERR_FILENO, "%s:%d: %s\n", line->file, line->line, line->message);
-    }
-}
-
-void rpc_start(void)
-{
-    gpr_set_log_function(hear_library);
-    grpc_init();
-}
-
-void rpc_stop(void)
-{
-    grpc_shutdown();
-}
 
 static enum kerr check_methods(const struct rpc_server_config *c, struct kerrinfo *e)
 {

@@ -253,7 +253,7 @@ void client_call(struct client *c, const char *path, struct bytes request, unsig
     (void)flight_end(f, ret);
 }
 
-static void put_frame_head(struct writer *w, size_t len, uint8_t type, uint8_t flags, uint32_t id)
+void raw_put_frame(struct writer *w, size_t len, uint8_t type, uint8_t flags, uint32_t id)
 {
     write_u8(w, (uint8_t)(len >> 16));
     write_u16(w, (uint16_t)len);
@@ -263,7 +263,7 @@ static void put_frame_head(struct writer *w, size_t len, uint8_t type, uint8_t f
 }
 
 /* RFC 7541, 6.2.2: literal without indexing, new name, no Huffman. NULL values are left out. */
-static void put_header(struct writer *w, const char *name, const char *value)
+void raw_put_header(struct writer *w, const char *name, const char *value)
 {
     if (value != NULL) {
         assert_true(strlen(name) < 127 && strlen(value) < 127);
@@ -279,15 +279,15 @@ static void put_headers(struct writer *w, const struct raw_call *call)
 {
     uint8_t room[1024];
     struct writer h = writer_on(room, sizeof room);
-    put_header(&h, ":method", "POST");
-    put_header(&h, ":scheme", "http");
-    put_header(&h, ":path", call->path);
-    put_header(&h, ":authority", call->authority);
-    put_header(&h, "content-type", "application/grpc");
-    put_header(&h, "te", "trailers");
-    put_header(&h, "grpc-timeout", call->timeout);
+    raw_put_header(&h, ":method", "POST");
+    raw_put_header(&h, ":scheme", "http");
+    raw_put_header(&h, ":path", call->path);
+    raw_put_header(&h, ":authority", call->authority);
+    raw_put_header(&h, "content-type", "application/grpc");
+    raw_put_header(&h, "te", "trailers");
+    raw_put_header(&h, "grpc-timeout", call->timeout);
     assert_false(h.failed);
-    put_frame_head(w, h.len, 1, 4, 1); /* HEADERS, END_HEADERS */
+    raw_put_frame(w, h.len, 1, 4, 1); /* HEADERS, END_HEADERS */
     write_raw(w, writer_view(&h));
 }
 
@@ -296,10 +296,10 @@ void raw_send(int fd, const struct raw_call *call)
     uint8_t room[4096];
     struct writer w = writer_on(room, sizeof room);
     write_raw(&w, bytes_of_text("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
-    put_frame_head(&w, 0, 4, 0, 0); /* SETTINGS */
+    raw_put_frame(&w, 0, 4, 0, 0); /* SETTINGS */
     put_headers(&w, call);
     size_t message = call->has_message ? call->message.len + 5 : 0;
-    put_frame_head(&w, message, 0, 1, 1); /* DATA, END_STREAM */
+    raw_put_frame(&w, message, 0, 1, 1); /* DATA, END_STREAM */
     if (call->has_message) {
         write_u8(&w, 0);
         write_u32(&w, (uint32_t)call->message.len);

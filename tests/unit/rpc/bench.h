@@ -88,6 +88,9 @@ struct raw_call {
     struct bytes message;
 };
 void raw_send(int fd, const struct raw_call *call);
+/* A frame's nine bytes; a header without index and Huffman, nothing for a NULL value. */
+void raw_put_frame(struct writer *w, size_t len, uint8_t type, uint8_t flags, uint32_t stream);
+void raw_put_header(struct writer *w, const char *name, const char *value);
 /* Reads until `words` came (true), or end of file, or `wait_ms` have passed (false). */
 bool raw_await(int fd, const char *words, unsigned wait_ms);
 /* True when the other side has closed within `wait_ms`. */
