@@ -67,6 +67,8 @@ enum audit_place {
     AUDIT_PLACE_COUNT
 };
 extern const char *const audit_place_names[AUDIT_PLACE_COUNT]; /* "old_revisions", … */
+/* What plaintext that is left over there is found as. */
+extern const enum audit_rule audit_place_rules[AUDIT_PLACE_COUNT];
 
 /* Numbers of live keys. */
 struct audit_counts {

@@ -79,20 +79,21 @@ static enum kerr find_readers(struct audit *a, uint32_t at, struct kerrinfo *e)
     return k;
 }
 
+const enum audit_rule audit_place_rules[AUDIT_PLACE_COUNT] = {
+    [AUDIT_OLD_REVISIONS] = AUDIT_RULE_RESIDUE_OLD_REVISIONS,
+    [AUDIT_FREE_PAGES] = AUDIT_RULE_RESIDUE_FREE_PAGES,
+    [AUDIT_PAGE_SLACK] = AUDIT_RULE_RESIDUE_PAGE_SLACK,
+    [AUDIT_WAL] = AUDIT_RULE_RESIDUE_WAL,
+};
+
 static enum kerr find_residue(struct audit *a, struct kerrinfo *e)
 {
-    static const enum audit_rule rules[AUDIT_PLACE_COUNT] = {
-        [AUDIT_OLD_REVISIONS] = AUDIT_RULE_RESIDUE_OLD_REVISIONS,
-        [AUDIT_FREE_PAGES] = AUDIT_RULE_RESIDUE_FREE_PAGES,
-        [AUDIT_PAGE_SLACK] = AUDIT_RULE_RESIDUE_PAGE_SLACK,
-        [AUDIT_WAL] = AUDIT_RULE_RESIDUE_WAL,
-    };
     enum kerr k = KERR_OK;
     for (uint32_t i = 0; i < AUDIT_PLACE_COUNT && k == KERR_OK; i++) {
         if (a->residue[i].plaintext > 0) {
             a->has_residue = true;
             const struct audit_finding found = {
-                .rule = rules[i], .resource = AUDIT_NO_RESOURCE, .detail = i};
+                .rule = audit_place_rules[i], .resource = AUDIT_NO_RESOURCE, .detail = i};
             k = tables_find(a, &found, e);
         }
     }

@@ -2,20 +2,8 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "cli/audit_facts.h"
 #include "cli/audit_report.h"
-#include "crypto/hash.h"
-
-#define HASH_TEXT_BYTES (sizeof "sha256:" + 2 * (size_t)HASH_BYTES)
-
-/* As kube-apiserver's metrics show a key id. */
-static void put_hash(struct doc *d, const char *name, struct bytes key_id)
-{
-    uint8_t hash[HASH_BYTES];
-    char text[HASH_TEXT_BYTES] = "sha256:";
-    hash_sha256(key_id, hash);
-    text_hex(BYTES_OF(hash), text + sizeof "sha256:" - 1);
-    doc_text(d, name, key_id.len == 0 ? NULL : text);
-}
 
 static void put_maybe(struct doc *d, const char *name, bool is_known, uint64_t number)
 {
@@ -96,18 +84,18 @@ static void put_resource(struct doc *d, const struct audit *a, const struct audi
 
 static void put_key_id(struct doc *d, const struct audit_key_id *row)
 {
-    bool is_kms = row->class_of == VALUE_KMSV2 || row->class_of == VALUE_KMSV1;
     bool has_id = row->class_of != VALUE_KMSV1;
+    char hash[AUDIT_HASH_TEXT_BYTES];
+    audit_key_id_hash(row, hash);
     doc_object(d, NULL);
     doc_text(d, "class", value_class_names[row->class_of]);
-    doc_view(d, "provider",
-             is_kms ? row->provider : bytes_of_text(value_class_names[row->class_of]));
+    doc_view(d, "provider", audit_provider_of(row));
     if (has_id) {
         doc_view(d, "key_id", row->id);
     } else {
         doc_text(d, "key_id", NULL);
     }
-    put_hash(d, "key_id_hash", row->class_of == VALUE_KMSV2 ? row->id : bytes_of(NULL, 0));
+    doc_text(d, "key_id_hash", *hash == 0 ? NULL : hash);
     doc_u64(d, "objects", row->objects);
     put_maybe(d, "seeds", row->class_of == VALUE_KMSV2, row->seeds);
     doc_u64(d, "proved", row->proved);
@@ -191,42 +179,41 @@ static void put_residue(struct doc *d, const struct audit *a)
 }
 
 /* What was written so far leaves the buffer. */
-static void flush(struct doc *d)
+static void flush(struct doc *d, struct audit_sink *to)
 {
     if (d->k == KERR_OK) {
-        d->k = out_print(d->to, d->e);
-        d->to->len = 0;
+        d->k = audit_flush(to, d->e);
     }
 }
 
-static void put_lists(struct doc *d, const struct options *o, const struct audit *a)
+static void put_lists(struct doc *d, const struct audit_report *r, struct audit_sink *to)
 {
-    size_t max = o->max_findings == 0 || o->max_findings > a->finding_count ? a->finding_count
-                                                                            : o->max_findings;
+    const struct audit *a = r->audit;
+    uint64_t wanted = r->options->max_findings;
+    size_t max = wanted == 0 || wanted > a->finding_count ? a->finding_count : wanted;
     doc_array(d, "resources");
-    for (size_t i = 0; i < a->resource_count; i++, flush(d)) {
+    for (size_t i = 0; i < a->resource_count; i++, flush(d, to)) {
         put_resource(d, a, &a->resources[i]);
     }
     doc_close(d);
     doc_array(d, "key_ids");
-    for (size_t i = 0; i < a->key_id_count; i++, flush(d)) {
+    for (size_t i = 0; i < a->key_id_count; i++, flush(d, to)) {
         put_key_id(d, &a->key_ids[i]);
     }
     doc_close(d);
     doc_u64(d, "findings_count", a->finding_count);
     doc_array(d, "findings");
-    for (size_t i = 0; i < max && d->k == KERR_OK; i++, flush(d)) {
+    for (size_t i = 0; i < max && d->k == KERR_OK; i++, flush(d, to)) {
         put_finding(d, a, &a->findings[i]);
     }
     doc_close(d);
 }
 
-enum kerr audit_print_doc(const struct options *o, const struct audit_report *r, struct kerrinfo *e)
+static enum kerr write_doc(const struct audit_report *r, bool is_yaml, struct audit_sink *to,
+                           struct kerrinfo *e)
 {
     const struct audit *a = r->audit;
-    AUTO_BUF text;
-    buf_init(&text, DOC_MAX);
-    struct doc d = out_doc(o, &text, e);
+    struct doc d = doc_on(is_yaml, &to->text, e);
     doc_object(&d, NULL);
     doc_text(&d, "schema", AUDIT_SCHEMA);
     doc_text(&d, "version", ETCDSEAL_VERSION);
@@ -240,8 +227,17 @@ enum kerr audit_print_doc(const struct options *o, const struct audit_report *r,
     doc_object(&d, "totals");
     put_counts(&d, &a->totals, a->is_stale_known);
     doc_close(&d);
-    put_lists(&d, o, a);
+    put_lists(&d, r, to);
     put_residue(&d, a);
-    enum kerr k = doc_end(&d);
-    return k == KERR_OK ? out_print(&text, e) : k;
+    return doc_end(&d);
+}
+
+enum kerr audit_write_json(const struct audit_report *r, struct audit_sink *to, struct kerrinfo *e)
+{
+    return write_doc(r, false, to, e);
+}
+
+enum kerr audit_write_yaml(const struct audit_report *r, struct audit_sink *to, struct kerrinfo *e)
+{
+    return write_doc(r, true, to, e);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "cli/audit_facts.h"
 #include "cli/audit_report.h"
 
 #define ROWS_MAX      400 /* of a table; a person reads no more */
@@ -11,11 +12,6 @@
 #define OBJECTS_WIDE  100
 #define SHOWN_BYTES   256
 #define KEY_ID_BYTES  80
-
-static bool is_wide(const struct options *o)
-{
-    return strcmp(o->output, "wide") == 0;
-}
 
 static void cell_of(struct table *t, struct bytes text)
 {
@@ -41,16 +37,7 @@ static enum kerr put_more(struct buf *to, size_t count, struct kerrinfo *e)
                : buf_printf(to, e, "... and %zu more: -o json prints all\n", count - ROWS_MAX);
 }
 
-static uint64_t encrypted(const struct audit_counts *c)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < VALUE_PLAINTEXT; i++) {
-        sum += c->classes[i];
-    }
-    return sum;
-}
-
-static void put_row(struct table *t, const struct options *o, const struct audit *a,
+static void put_row(struct table *t, bool is_wide, const struct audit *a,
                     const struct audit_resource *r)
 {
     char expected[AUDIT_TEXT_BYTES];
@@ -58,11 +45,11 @@ static void put_row(struct table *t, const struct options *o, const struct audit
     table_cell(t, r->name);
     table_cell(t, has_expected ? expected : r->is_expected ? "encrypted" : NULL);
     table_u64(t, r->counts.keys);
-    for (size_t i = 0; i < VALUE_PLAINTEXT && is_wide(o); i++) {
+    for (size_t i = 0; i < VALUE_PLAINTEXT && is_wide; i++) {
         table_u64(t, r->counts.classes[i]);
     }
-    if (!is_wide(o)) {
-        table_u64(t, encrypted(&r->counts));
+    if (!is_wide) {
+        table_u64(t, audit_encrypted(&r->counts));
     }
     table_u64(t, r->counts.classes[VALUE_PLAINTEXT]);
     table_u64(t, r->counts.classes[VALUE_OTHER]);
@@ -71,19 +58,18 @@ static void put_row(struct table *t, const struct options *o, const struct audit
     table_cell(t, audit_verdict_names[r->verdict]);
 }
 
-static enum kerr put_resources(struct buf *to, const struct options *o, const struct audit *a,
+static enum kerr put_resources(struct buf *to, bool is_wide, const struct audit *a,
                                struct kerrinfo *e)
 {
-    static const char *const titles[] = {"RESOURCE",   "EXPECTED",  "KEYS",
-                                         "ENCRYPTED",  "PLAINTEXT", "OTHER",
-                                         "UNREADABLE", "STALE",     "VERDICT"};
+    static const char *const usual[] = {"RESOURCE", "EXPECTED",   "KEYS",  "ENCRYPTED", "PLAINTEXT",
+                                        "OTHER",    "UNREADABLE", "STALE", "VERDICT"};
     static const char *const wide[] = {"RESOURCE",   "EXPECTED", "KEYS",      "KMSV2",     "KMSV1",
                                        "AESCBC",     "AESGCM",   "SECRETBOX", "PLAINTEXT", "OTHER",
                                        "UNREADABLE", "STALE",    "VERDICT"};
     AUTO_TABLE t;
-    table_init(&t, is_wide(o) ? wide : titles, is_wide(o) ? ARRAY_LEN(wide) : ARRAY_LEN(titles), e);
+    table_init(&t, is_wide ? wide : usual, is_wide ? ARRAY_LEN(wide) : ARRAY_LEN(usual), e);
     for (size_t i = 0; i < a->resource_count && i < ROWS_MAX; i++) {
-        put_row(&t, o, a, &a->resources[i]);
+        put_row(&t, is_wide, a, &a->resources[i]);
     }
     enum kerr k = table_print(&t, to);
     return k == KERR_OK ? put_more(to, a->resource_count, e) : k;
@@ -153,31 +139,27 @@ static enum kerr put_object(struct buf *to, const struct audit *a, const struct 
                       *detail != 0 && (said.key.len > 0 || *resource != 0) ? "  " : "", detail);
 }
 
-static enum kerr put_rule(struct buf *to, const struct options *o, const struct audit *a,
-                          enum audit_rule rule, struct kerrinfo *e)
+static enum kerr put_rule(struct audit_sink *to, const struct audit *a, enum audit_rule rule,
+                          uint64_t max, struct kerrinfo *e)
 {
     const struct audit_rule_info *info = &audit_rules[rule];
-    uint64_t max = o->max_findings > 0 ? o->max_findings
-                   : is_wide(o)        ? OBJECTS_WIDE
-                                       : OBJECTS_TABLE;
     uint64_t shown = 0;
     enum kerr k =
-        buf_printf(to, e, "\n%s: %s: %" PRIu64 ": %s\n", audit_severity_names[info->severity],
-                   info->id, a->by_rule[rule], info->message);
+        buf_printf(&to->text, e, "\n%s: %s: %" PRIu64 ": %s\n",
+                   audit_severity_names[info->severity], info->id, a->by_rule[rule], info->message);
     for (size_t i = 0; i < a->finding_count && shown < max && k == KERR_OK; i++) {
         if (a->findings[i].rule == rule) {
             shown++;
-            k = put_object(to, a, &a->findings[i], e);
+            k = put_object(&to->text, a, &a->findings[i], e);
         }
-        if (k == KERR_OK && to->len > DOC_MAX / 2) {
-            k = out_print(to, e);
-            to->len = 0;
+        if (k == KERR_OK && to->text.len > DOC_MAX / 2) {
+            k = audit_flush(to, e);
         }
     }
     if (k == KERR_OK && shown < a->by_rule[rule]) {
-        k = buf_printf(to, e, "  ... and %" PRIu64 " more\n", a->by_rule[rule] - shown);
+        k = buf_printf(&to->text, e, "  ... and %" PRIu64 " more\n", a->by_rule[rule] - shown);
     }
-    return k == KERR_OK ? buf_printf(to, e, "  cure: %s\n", info->cure) : k;
+    return k == KERR_OK ? buf_printf(&to->text, e, "  cure: %s\n", info->cure) : k;
 }
 
 static enum kerr put_head(struct buf *to, const struct audit_report *r, struct kerrinfo *e)
@@ -204,18 +186,28 @@ static enum kerr put_head(struct buf *to, const struct audit_report *r, struct k
     return k == KERR_OK ? buf_put_text(to, "\n", e) : k;
 }
 
-enum kerr audit_print_table(const struct options *o, const struct audit_report *r,
-                            struct kerrinfo *e)
+static enum kerr write_tables(const struct audit_report *r, bool is_wide, struct audit_sink *to,
+                              struct kerrinfo *e)
 {
     const struct audit *a = r->audit;
-    AUTO_BUF text;
-    buf_init(&text, DOC_MAX);
-    enum kerr k = put_head(&text, r, e);
-    k = k == KERR_OK ? put_resources(&text, o, a, e) : k;
-    k = k == KERR_OK && a->key_id_count > 0 ? put_key_ids(&text, a, e) : k;
-    k = k == KERR_OK ? put_residue(&text, a, e) : k;
+    uint64_t max = is_wide ? OBJECTS_WIDE : OBJECTS_TABLE;
+    max = r->options->max_findings > 0 ? r->options->max_findings : max;
+    enum kerr k = put_head(&to->text, r, e);
+    k = k == KERR_OK ? put_resources(&to->text, is_wide, a, e) : k;
+    k = k == KERR_OK && a->key_id_count > 0 ? put_key_ids(&to->text, a, e) : k;
+    k = k == KERR_OK ? put_residue(&to->text, a, e) : k;
     for (unsigned i = 0; i < AUDIT_RULE_COUNT && k == KERR_OK; i++) {
-        k = a->by_rule[i] > 0 ? put_rule(&text, o, a, (enum audit_rule)i, e) : KERR_OK;
+        k = a->by_rule[i] > 0 ? put_rule(to, a, (enum audit_rule)i, max, e) : KERR_OK;
     }
-    return k == KERR_OK ? out_print(&text, e) : k;
+    return k;
+}
+
+enum kerr audit_write_table(const struct audit_report *r, struct audit_sink *to, struct kerrinfo *e)
+{
+    return write_tables(r, false, to, e);
+}
+
+enum kerr audit_write_wide(const struct audit_report *r, struct audit_sink *to, struct kerrinfo *e)
+{
+    return write_tables(r, true, to, e);
 }

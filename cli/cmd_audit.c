@@ -94,14 +94,12 @@ static enum kerr conclude(const struct options *o, const struct audit *a, struct
     return KERR_OK;
 }
 
-static enum kerr report(const struct options *o, struct audit *a, struct audit_report *r,
-                        struct kerrinfo *e)
+static enum kerr report(struct audit *a, const struct audit_report *r,
+                        const struct audit_places *places, struct kerrinfo *e)
 {
     enum kerr k = audit_judge(a, e);
-    if (k == KERR_OK) {
-        k = out_is_doc(o) ? audit_print_doc(o, r, e) : audit_print_table(o, r, e);
-    }
-    return k == KERR_OK ? conclude(o, a, e) : k;
+    k = k == KERR_OK ? audit_report_write(r, places, e) : k;
+    return k == KERR_OK ? conclude(r->options, a, e) : k;
 }
 
 static enum kerr audit_source(const struct options *o, const struct audit_source_kind *kind,
@@ -109,14 +107,17 @@ static enum kerr audit_source(const struct options *o, const struct audit_source
 {
     AUTO_AUDIT_SOURCE source = {.count = 0};
     AUTO_AUDIT a = {.tables = NULL};
+    AUTO_AUDIT_PLACES places = AUDIT_PLACES_NONE;
     uint64_t start_ms = clock_mono_ms();
-    struct audit_report r = {.audit = &a, .source = &source, .started_s = clock_wall_s()};
+    struct audit_report r = {
+        .options = o, .audit = &a, .source = &source, .started_s = clock_wall_s()};
     enum kerr k = audit_begin(wanted, &a, e);
+    k = k == KERR_OK ? audit_places_open(o, &places, e) : k;
     k = k == KERR_OK ? audit_source_catch_bus_errors(e) : k;
     k = k == KERR_OK ? audit_source_open(kind, o, &source, e) : k;
     k = k == KERR_OK ? read_source(o, &a, &source, e) : k;
     r.duration_ms = clock_mono_ms() - start_ms;
-    return k == KERR_OK ? report(o, &a, &r, e) : k;
+    return k == KERR_OK ? report(&a, &r, &places, e) : k;
 }
 
 enum kerr cmd_audit(void *ctx, const struct opt_call *call, struct kerrinfo *e)

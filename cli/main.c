@@ -37,6 +37,8 @@ static enum kerr run(int argc, const char *const *argv, struct kerrinfo *e)
     if (call.what != OPT_RUN) {
         return show(&call, e);
     }
+    options.words = argv;
+    options.word_count = (size_t)argc;
     k = out_check_form(&options, call.command, e);
     return k == KERR_OK ? call.command->fn(&options, &call, e) : k;
 }

@@ -16,262 +16,8 @@ static const struct opt_noun nouns[] = {
     {"vault", "Vault and OpenBao"},
 };
 
-#define SPEC_HELP                                                                                  \
-    "SPEC is [NAME=]KIND:ARGUMENT, and NAME names the slot:\n"                                     \
-    "  passphrase:            asked on the terminal; fd=N reads it from a descriptor,\n"           \
-    "                         file=PATH from a file (which then is a key file)\n"                  \
-    "  file:PATH              a key file; made with 32 random bytes if there is none\n"            \
-    "  credential:NAME        a systemd credential (root only); file=PATH behind a\n"              \
-    "                         comma when it is not in /etc/credstore.encrypted\n"                  \
-    "  vault:                 a Transit key of Vault or OpenBao, by the section\n"                 \
-    "                         vault of the configuration; vault:/PATH names another\n"             \
-    "                         file with such a section"
-
-#define GATE_HELP                                                                                  \
-    "The running daemon is asked first, and a key with which it decrypted in the last 7 days is "  \
-    "refused. That is a net, no proof: the daemon knows of no calls from before its own start, "   \
-    "and kube-apiserver keeps in memory what it once had decrypted, so a key can be needed "       \
-    "although nobody asked for it. Rewrite first what the key wraps. --without-daemon leaves the " \
-    "question out: then nothing but your word stands between this and unreadable data."
-
 static const struct opt_command commands[] = {
-    {.noun = "init",
-     .help = "make a keystore with its first key",
-     .more = "Makes the keystore with one primary key, and a slot for each --seal. Give at least "
-             "two: one that the daemon can open alone, and one for the day on which that one is "
-             "lost. An existing keystore is never overwritten.\n\n" SPEC_HELP,
-     .fn = cmd_init},
-
-    {.noun = "key", .verb = "list", .help = "show all keys and their states", .fn = cmd_key_list},
-    {.noun = "key",
-     .verb = "stage",
-     .help = "make a new key that can unwrap but does not wrap yet",
-     .more = "Prints the new key's id and nothing else, so that id=$(etcdseal key stage) works. "
-             "Promote it when every node has loaded it.",
-     .fn = cmd_key_stage},
-    {.noun = "key",
-     .verb = "promote",
-     .args = "ID",
-     .args_min = 1,
-     .args_max = 1,
-     .help = "make a staged key the one that wraps; the old one is retired",
-     .more = "A key is promoted once. To go back, stage and promote a new one.",
-     .fn = cmd_key_change},
-    {.noun = "key",
-     .verb = "disable",
-     .args = "ID",
-     .args_min = 1,
-     .args_max = 1,
-     .help = "stop unwrapping with a staged or retired key; can be taken back",
-     .more = GATE_HELP,
-     .fn = cmd_key_change},
-    {.noun = "key",
-     .verb = "enable",
-     .args = "ID",
-     .args_min = 1,
-     .args_max = 1,
-     .help = "let a disabled key unwrap again",
-     .fn = cmd_key_change},
-    {.noun = "key",
-     .verb = "destroy",
-     .args = "ID",
-     .args_min = 1,
-     .args_max = 1,
-     .help = "destroy a retired or disabled key, in two steps",
-     .more = "First with --after: the key stops unwrapping, and its grace time begins. When that "
-             "is over, again with --backups: the key is wiped for good, and your words are kept in "
-             "its tombstone.\n\n" GATE_HELP,
-     .fn = cmd_key_change},
-    {.noun = "key",
-     .verb = "cancel-destroy",
-     .args = "ID",
-     .args_min = 1,
-     .args_max = 1,
-     .help = "keep a key whose destruction is scheduled; it is disabled then",
-     .fn = cmd_key_change},
-    {.noun = "key",
-     .verb = "compromise",
-     .args = "ID",
-     .args_min = 1,
-     .args_max = 1,
-     .help = "mark a key as known to others",
-     .more = "A mark only: it changes nothing that the key does. Stage and promote a new key, "
-             "rewrite what this one wraps, then disable it.",
-     .fn = cmd_key_change},
-
-    {.noun = "seal",
-     .verb = "list",
-     .help = "show the slots and how this node opens them",
-     .more = "Reads the part of the keystore that is not encrypted, without opening it.",
-     .fn = cmd_seal_list},
-    {.noun = "seal",
-     .verb = "add",
-     .args = "SPEC",
-     .args_min = 1,
-     .args_max = 1,
-     .help = "add a slot",
-     .more = SPEC_HELP,
-     .fn = cmd_seal_add},
-    {.noun = "seal",
-     .verb = "remove",
-     .args = "NAME",
-     .args_min = 1,
-     .args_max = 1,
-     .help = "remove a slot and make the root key anew",
-     .more = "Refuses the slot that opened the keystore, the last one, and whatever would leave "
-             "only slots that were never seen to open. Older copies of the keystore can still be "
-             "opened with the removed slot's secret.",
-     .fn = cmd_seal_remove},
-    {.noun = "seal",
-     .verb = "test",
-     .args = "NAME",
-     .args_min = 1,
-     .args_max = 1,
-     .help = "open a slot by its seal and note that it worked",
-     .fn = cmd_seal_test},
-
-    {.noun = "keystore",
-     .verb = "info",
-     .args = "[FILE]",
-     .args_max = 1,
-     .help = "show what a keystore file says without being opened",
-     .more = "Nothing of it is verified: anybody who can write the file can make it say this. "
-             "'etcdseal keystore verify' checks.",
-     .fn = cmd_keystore_info},
-    {.noun = "keystore",
-     .verb = "verify",
-     .help = "open the keystore and check all of it",
-     .fn = cmd_keystore_verify},
-    {.noun = "keystore",
-     .verb = "backup",
-     .args = "FILE",
-     .args_min = 1,
-     .args_max = 1,
-     .help = "copy the verified keystore to a new file",
-     .more = "Prints the SHA-256 of the copy and nothing else. Keep it apart from the copy: "
-             "'restore --fingerprint' needs it on a node that does not know the keystore. The "
-             "copy can be opened by each slot of the keystore, and by nothing else.",
-     .fn = cmd_keystore_backup},
-    {.noun = "keystore",
-     .verb = "restore",
-     .args = "FILE",
-     .args_min = 1,
-     .args_max = 1,
-     .help = "put a backup in place as the newest generation",
-     .more =
-         "What happened since the backup is not undone: destroyed keys stay destroyed, disabled "
-         "ones disabled, removed slots removed, and no key becomes primary a second time. Keys "
-         "that are newer than the backup would be lost, with all that they wrap: each must be "
-         "given up by name, with --lose. Stop the daemon first when you give up keys: a "
-         "running one refuses a keystore without them.",
-     .fn = cmd_keystore_restore},
-
-    {.noun = "status",
-     .help = "ask the running daemon how it is",
-     .more = "Exit codes: 0 it serves, 1 it is sealed or its last reload failed, 3 nobody answers.",
-     .fn = cmd_status},
-
-    {.noun = "doctor",
-     .help = "check all that must fit together on a control-plane host",
-     .more = "Looks at the configuration, the keystore and its seals, the socket, the daemon, the "
-             "flags, mounts and probes of kube-apiserver (kubeadm, k3s, RKE2), its "
-             "EncryptionConfiguration, its metrics and health, the clock and the units. Each "
-             "finding says what, where, why it matters and what cures it; docs/doctor.md explains "
-             "all of them. Run it as root. Nothing is changed without --fix.\n\n"
-             "The API server is asked with the certificate that the distribution leaves on the "
-             "node, unless --token-file or --cert and --key say otherwise.\n\n"
-             "Exit codes: 0 no errors and no warnings, 1 there are some (with --strict also for "
-             "notes), 3 nothing was found but not everything could be looked at.",
-     .fn = cmd_doctor},
-
-    {.noun = "config",
-     .verb = "check",
-     .args = "[FILE]",
-     .args_max = 1,
-     .help = "read the daemon's configuration and say what is wrong with it",
-     .fn = cmd_config_check},
-    {.noun = "config",
-     .verb = "print",
-     .help = "show the whole configuration with its defaults",
-     .fn = cmd_config_print},
-    {.noun = "config",
-     .verb = "schema",
-     .help = "print the JSON Schema of the daemon's configuration, for editors",
-     .fn = cmd_config_schema},
-
-    {.noun = "encryption-config",
-     .verb = "check",
-     .args = "FILE",
-     .args_min = 1,
-     .args_max = 1,
-     .help = "say what is wrong, risky or worth knowing about the file",
-     .more =
-         "Errors: kube-apiserver does not load it, or Secrets stay in plaintext, or no plugin "
-         "can be reached. Warnings and notes: it loads, and leaves something open.\n\n"
-         "Exit codes: 0 no errors, 1 errors (with --strict also warnings and notes), 2 the file "
-         "can't be judged, 3 it can't be read.",
-     .fn = cmd_encryption_config_check},
-    {.noun = "encryption-config",
-     .verb = "generate",
-     .args = "KIND",
-     .args_min = 1,
-     .args_max = 1,
-     .help = "print a ready file for one stage of a change",
-     .more =
-         "KIND is one of:\n"
-         "  secrets             Secrets\n"
-         "  secrets-configmaps  Secrets and ConfigMaps\n"
-         "  everything          all resources: the recommended end state\n"
-         "  from-aescbc         coming from aescbc\n"
-         "  from-aesgcm         coming from aesgcm\n"
-         "  from-secretbox      coming from secretbox\n"
-         "  from-kms            coming from another KMS v2 plugin\n"
-         "  leave               going back to plaintext\n\n"
-         "Each goes in stages: 1, for several API servers only, all learn to read the new form; "
-         "2, they write it; 3, the old form is no longer accepted (leave has no 3). The comments "
-         "in the file say when to go on. A new cluster begins with stage 3, a single API server "
-         "with stage 2.",
-     .fn = cmd_encryption_config_generate},
-
-    {.noun = "vault",
-     .verb = "policy",
-     .help = "print the least policy and the commands that set up the server",
-     .more = "For an administrator of OpenBao or Vault, from the section vault of the "
-             "configuration: engine, key, policy, login, and how a node gets its credential. The "
-             "output is a script for a shell, to be read first: it has names to fill in. Nothing "
-             "is sent anywhere, and nothing secret is printed.\n\n"
-             "Without such a section, or for another one, --transit-key, --mount and --auth say "
-             "the same.",
-     .fn = cmd_vault_policy},
-    {.noun = "vault",
-     .verb = "plan",
-     .help = "show the key's versions: which are still needed, may min_decryption_version rise",
-     .more = "Asks the running daemon, and with --snapshot also what etcd holds. That the daemon "
-             "has decrypted with a version proves that it is needed; that it has not proves "
-             "nothing. Nothing is changed, and the server is not asked. docs/vault.md says what "
-             "else to look at before min_decryption_version is raised.",
-     .fn = cmd_vault_plan},
-
-    {.noun = "audit",
-     .help = "say what etcd really holds: encrypted how, under which key, and what is left over",
-     .more =
-         "Looks at every key of a snapshot or data folder: which are encrypted, by which provider "
-         "and under which "
-         "key id, which are plaintext, and what older plaintext is left over. Needs no "
-         "key, no daemon and no root, only the right to read the files; nothing is decrypted, and "
-         "no value is ever printed. docs/audit.md says what that proves and what not.\n\n"
-         "Without --encryption-config it is expected that Secrets are encrypted, by whichever "
-         "provider. A DEMAND is one of:\n"
-         "  all-encrypted  what is expected to be encrypted is; demanded if nothing else\n"
-         "                 is\n"
-         "  no-plaintext   no object of any resource is plaintext\n"
-         "  no-stale       all was written by the provider and key that write now\n"
-         "  only-key=ID    every KMS v2 value is under this key id\n"
-         "  no-residue     no plaintext is left over in the files\n\n"
-         "Exit codes: 0 as demanded, 1 not as demanded, 2 wrong command line or "
-         "EncryptionConfiguration, 3 not all could be read, 4 something in it can't be "
-         "decrypted.",
-     .fn = cmd_audit},
+#include "cli/commands.def"
 };
 
 #define FIELD(name) offsetof(struct options, name)
@@ -308,9 +54,10 @@ static const struct opt_row rows[] = {
     {.name = "output",
      .letter = 'o',
      .value = "FORMAT",
-     .help = "how to print; sarif is for 'encryption-config check', wide for 'audit'",
+     .help = "how to print; sarif is for 'encryption-config check' and 'audit', wide and what "
+             "follows sarif for 'audit'",
      .type = OPT_CHOICE,
-     .choices = "table|wide|json|yaml|sarif",
+     .choices = "table|wide|json|yaml|sarif|csv|csv-keys|csv-findings|junit|prometheus|html",
      .preset = "table",
      .commands = "init,key list,seal list,keystore info,keystore verify,status,"
                  "encryption-config check,doctor,vault policy,vault plan,audit",
@@ -558,8 +305,8 @@ static const struct opt_row rows[] = {
      .offset = FIELD(fail_on)},
     {.name = "max-findings",
      .value = "N",
-     .help = "print at most N findings with json and yaml, without it all; at most N for each rule "
-             "with table and wide, without it 5 and 100",
+     .help = "print at most N findings with json, yaml and csv-findings, without it all; at most N "
+             "for each rule with table, wide and html, without it 5, 100 and 1000",
      .type = OPT_U64,
      .min = 1,
      .max = 1000000000,
@@ -571,6 +318,18 @@ static const struct opt_row rows[] = {
      .type = OPT_FLAG,
      .commands = "audit",
      .offset = FIELD(digest)},
+    {.name = "output-file",
+     .value = "FILE",
+     .help = "write the report to FILE, which is replaced whole, instead of printing it",
+     .type = OPT_PATH,
+     .commands = "audit",
+     .offset = FIELD(output_file)},
+    {.name = "report-dir",
+     .value = "FOLDER",
+     .help = "write the report in every form into FOLDER too: report.html, report.json and others",
+     .type = OPT_PATH,
+     .commands = "audit",
+     .offset = FIELD(report_dir)},
 };
 
 const struct opt_program options_program = {

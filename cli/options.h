@@ -7,6 +7,8 @@
 
 /* Texts point into argv. */
 struct options {
+    const char *const *words; /* all of the command line; set by main */
+    size_t word_count;
     const char *config;
     const char *keystore;
     const char *socket;
@@ -52,6 +54,8 @@ struct options {
     uint64_t max_findings;
     const char *current_key;
     bool digest;
+    const char *output_file;
+    const char *report_dir;
 };
 
 extern const struct opt_program options_program;

@@ -4,20 +4,17 @@
 
 #include <string.h>
 
-#include "json/json.h"
-
 #define SARIF_SCHEMA "https://json.schemastore.org/sarif-2.1.0.json"
 #define URI_MAX      (3 * 4096 + 1)
 
-static void put_message(struct json_writer *w, const char *key, const char *text)
+void sarif_put_message(struct json_writer *w, const char *key, const char *text)
 {
     json_put_object(w, key);
     json_put_text(w, "text", text);
     json_put_close(w);
 }
 
-/* A path as a relative or absolute URI reference: RFC 3986 unreserved characters and '/' stay. */
-static enum kerr put_uri(struct json_writer *w, const char *file, struct kerrinfo *e)
+enum kerr sarif_put_file(struct json_writer *w, const char *file, struct kerrinfo *e)
 {
     static const char plain[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
@@ -38,22 +35,40 @@ static enum kerr put_uri(struct json_writer *w, const char *file, struct kerrinf
     return k;
 }
 
-static void put_rules(struct json_writer *w)
+static void put_rule(struct json_writer *w, const struct sarif_rule *rule)
 {
-    json_put_array(w, "rules");
-    for (size_t i = 0; i < LINT_RULE_COUNT; i++) {
-        const struct lint_rule_info *rule = &lint_rules[i];
-        json_put_object(w, NULL);
-        json_put_text(w, "id", rule->id);
-        put_message(w, "shortDescription", rule->what);
-        put_message(w, "help", rule->cure);
-        json_put_object(w, "defaultConfiguration");
-        json_put_text(w, "level", lint_severity_names[rule->severity]);
-        json_put_close(w);
-        json_put_close(w);
-    }
+    json_put_object(w, NULL);
+    json_put_text(w, "id", rule->id);
+    sarif_put_message(w, "shortDescription", rule->what);
+    sarif_put_message(w, "help", rule->cure);
+    json_put_object(w, "defaultConfiguration");
+    json_put_text(w, "level", rule->level);
+    json_put_close(w);
     json_put_close(w);
 }
+
+void sarif_begin(struct json_writer *w, const struct sarif_rule *rules, size_t count)
+{
+    json_put_object(w, NULL);
+    json_put_text(w, "$schema", SARIF_SCHEMA);
+    json_put_text(w, "version", "2.1.0");
+    json_put_array(w, "runs");
+    json_put_object(w, NULL);
+    json_put_object(w, "tool");
+    json_put_object(w, "driver");
+    json_put_text(w, "name", "etcdseal");
+    json_put_text(w, "version", ETCDSEAL_VERSION);
+    json_put_array(w, "rules");
+    for (size_t i = 0; i < count; i++) {
+        put_rule(w, &rules[i]);
+    }
+    json_put_close(w);
+    json_put_close(w);
+    json_put_close(w);
+    json_put_text(w, "columnKind", "unicodeCodePoints");
+}
+
+/* ---- findings about a file ---- */
 
 static enum kerr put_location(struct json_writer *w, const char *file, const struct lint_finding *f,
                               struct kerrinfo *e)
@@ -61,7 +76,7 @@ static enum kerr put_location(struct json_writer *w, const char *file, const str
     json_put_array(w, "locations");
     json_put_object(w, NULL);
     json_put_object(w, "physicalLocation");
-    enum kerr k = put_uri(w, file, e);
+    enum kerr k = sarif_put_file(w, file, e);
     json_put_object(w, "region");
     json_put_u64(w, "startLine", f->line);
     json_put_u64(w, "startColumn", f->column);
@@ -87,7 +102,7 @@ static enum kerr put_result(struct json_writer *w, const char *file, const struc
     json_put_text(w, "ruleId", lint_rules[f->rule].id);
     json_put_u64(w, "ruleIndex", f->rule);
     json_put_text(w, "level", lint_severity_names[lint_rules[f->rule].severity]);
-    put_message(w, "message", text);
+    sarif_put_message(w, "message", text);
     k = put_location(w, file, f, e);
     json_put_close(w);
     return k;
@@ -96,20 +111,14 @@ static enum kerr put_result(struct json_writer *w, const char *file, const struc
 enum kerr sarif_print(const char *file, const struct lint_list *list, struct buf *to,
                       struct kerrinfo *e)
 {
+    struct sarif_rule rules[LINT_RULE_COUNT];
+    for (size_t i = 0; i < LINT_RULE_COUNT; i++) {
+        const struct lint_rule_info *rule = &lint_rules[i];
+        rules[i] = (struct sarif_rule){rule->id, rule->what, rule->cure,
+                                       lint_severity_names[rule->severity]};
+    }
     struct json_writer w = json_on(to, e);
-    json_put_object(&w, NULL);
-    json_put_text(&w, "$schema", SARIF_SCHEMA);
-    json_put_text(&w, "version", "2.1.0");
-    json_put_array(&w, "runs");
-    json_put_object(&w, NULL);
-    json_put_object(&w, "tool");
-    json_put_object(&w, "driver");
-    json_put_text(&w, "name", "etcdseal");
-    json_put_text(&w, "version", ETCDSEAL_VERSION);
-    put_rules(&w);
-    json_put_close(&w);
-    json_put_close(&w);
-    json_put_text(&w, "columnKind", "unicodeCodePoints");
+    sarif_begin(&w, rules, LINT_RULE_COUNT);
     json_put_array(&w, "results");
     enum kerr k = KERR_OK;
     for (size_t i = 0; i < list->count && k == KERR_OK; i++) {

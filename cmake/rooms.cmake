@@ -56,6 +56,16 @@ function(etcdseal_room name)
     endforeach()
 endfunction()
 
+# etcdseal_text(NAME FILE): FILE, without the comment in its first line, as a C string in NAME.c of the
+# build tree: `const char NAME[]`.
+function(etcdseal_text name file)
+    set(in ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+    add_custom_command(OUTPUT ${name}.c
+        COMMAND ${CMAKE_COMMAND} -DIN=${in} -DOUT=${name}.c -DNAME=${name}
+            -P ${PROJECT_SOURCE_DIR}/cmake/text.cmake
+        DEPENDS ${in} ${PROJECT_SOURCE_DIR}/cmake/text.cmake VERBATIM)
+endfunction()
+
 # etcdseal_unit_test(NAME SOURCES test_x.c… USES room… [LABEL unit] [WRAP symbol…] [TIMEOUT s])
 # One cmocka program; WRAP lists symbols for the linker's --wrap. A name says its folder:
 # tests/unit/base/test_text.c is "unit.base.text".

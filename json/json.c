@@ -34,10 +34,47 @@ static size_t character(struct bytes text)
     return 0;
 }
 
+/* The number of a character of up to three bytes; above them for one of four: none is special. */
+static unsigned code_point(struct bytes one)
+{
+    const uint8_t *c = one.ptr;
+    switch (one.len) {
+    case 1:
+        return c[0];
+    case 2:
+        return (c[0] & 0x1fU) << 6 | (c[1] & 0x3fU);
+    case 3:
+        return (c[0] & 0x0fU) << 12 | (c[1] & 0x3fU) << 6 | (c[2] & 0x3fU);
+    default:
+        return 0x10000;
+    }
+}
+
+static bool is_escaped(unsigned c)
+{
+    static const struct {
+        unsigned first;
+        unsigned last;
+    } rows[] = {
+        {0x80, 0x9f},                                         /* controls */
+        {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f}, /* marks, directions of text */
+        {0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0xfffe, 0xffff}, /* marks, no characters */
+    };
+    if (c < 0x80) {
+        return c < 0x20 || c == '"' || c == '\\' || c == 0x7f;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (c >= rows[i].first && c <= rows[i].last) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void put_character(struct json_writer *w, struct bytes one)
 {
-    uint8_t c = *one.ptr;
-    if (one.len > 1 || (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)) {
+    unsigned c = code_point(one);
+    if (!is_escaped(c)) {
         put(w, one);
     } else if (w->k == KERR_OK) {
         w->k = buf_printf(w->to, w->e, "\\u%04x", c);

@@ -5,7 +5,8 @@
  * A failure (LIMIT, NOMEM; BUG for more than JSON_DEPTH_MAX levels or an end without a begin) is
  * kept and everything after it does nothing, so the caller checks once, with json_end. `key` is
  * NULL inside an array and for the outermost value. Text that is not UTF-8 is written with U+FFFD
- * in place of what is not. A writer belongs to one thread.
+ * in place of what is not. Characters that control a terminal, turn the direction of text or are
+ * not seen are escaped, as are those that YAML does not take. A writer belongs to one thread.
  */
 #ifndef ETCDSEAL_JSON_JSON_H
 #define ETCDSEAL_JSON_JSON_H

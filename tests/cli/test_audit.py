@@ -340,7 +340,7 @@ def test_several_demands(report):
     (["--demand", "no-residue=x"], ["expected no-residue"]),
     (["--demand", "no-stale"], ["--current-key"]),
     (["--fail-on", "plain"], ["did you mean 'plaintext'"]),
-    (["--prefix", "/registry"], ["ends with '/'"]), (["-o", "sarif"], ["sarif"]),
+    (["--prefix", "/registry"], ["ends with '/'"]), (["-o", "excel"], ["csv"]),
 ])
 def test_wrong_words(audit, words, parts):
     ran = audit(cluster(a=kms_v2()), *words)

@@ -14,6 +14,8 @@ from shells import DEFAULT, Zsh, bash, bash_on_terminal
 COMMON = ["--config", "--keystore", "--unseal", "--socket", "--quiet", "--help", "--version"]
 KEY_VERBS = ["list", "stage", "promote", "disable", "enable", "destroy", "cancel-destroy",
              "compromise"]
+FORMS = ["table", "wide", "json", "yaml", "sarif", "csv", "csv-keys", "csv-findings", "junit",
+         "prometheus", "html"]
 PACKAGE = "/usr/share/bash-completion/bash_completion"
 
 # A line, what bash offers, and what zsh offers besides or instead. zsh offers letters too; files are
@@ -27,11 +29,11 @@ LINES = [
     ("etcdseal nonsense ", [], None),
     ("etcdseal key nonsense ", [], None),
     # values
-    ("etcdseal key list --output ", ["table", "wide", "json", "yaml", "sarif"], None),
-    ("etcdseal key list --output j", ["json"], None),
-    ("etcdseal key list --output=", ["table", "wide", "json", "yaml", "sarif"], None),
+    ("etcdseal key list --output ", FORMS, None),
+    ("etcdseal key list --output js", ["json"], None),
+    ("etcdseal key list --output=", FORMS, None),
     ("etcdseal key list --output=y", ["yaml"], None),
-    ("etcdseal key list -o ", ["table", "wide", "json", "yaml", "sarif"], None),
+    ("etcdseal key list -o ", FORMS, None),
     ("etcdseal key list -qo t", ["table"], None),
     ("etcdseal key list --quiet=", [], None),
     ("etcdseal key list --nonsense=", [], None),
@@ -96,8 +98,8 @@ def test_bash_with_the_package(line, words, _):
 
 def test_bash_where_words_are_not_cut():
     """COMP_WORDBREAKS without = and :, as some have it: the whole word is replaced."""
-    assert bash("etcdseal key list --output=j",
-                words=["etcdseal", "key", "list", "--output=j"]) == ["--output=json"]
+    assert bash("etcdseal key list --output=js",
+                words=["etcdseal", "key", "list", "--output=js"]) == ["--output=json"]
 
 
 def test_bash_with_the_cursor_inside_of_a_word():
@@ -133,7 +135,7 @@ def test_nothing_is_missing(zsh, name):
 
 @pytest.mark.parametrize("line, ran", [
     ("etcdseal key pro", "<key><promote>"),
-    ("etcdseal key list --output=j", "<key><list><--output=json>"),
+    ("etcdseal key list --output=js", "<key><list><--output=json>"),
     ("etcdseal key list -o y", "<key><list><-o><yaml>"),
     ("etcdseal config check 'a f", "<config><check><a file.yaml>"),
     ("etcdseal config check --encryption-config=oth", "<config><check>"

@@ -73,6 +73,20 @@ static void test_text_is_quoted(void **state)
                 "\"bad \xef\xbf\xbd\xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd.\"]\n");
 }
 
+/* What a terminal obeys, what turns the direction of a line, what YAML does not take. */
+static void test_unseen_characters(void **state)
+{
+    (void)state;
+    struct json_writer w = json_on(&text, &e);
+    json_put_array(&w, NULL);
+    json_put_text(&w, NULL, "\xc2\x80\xc2\x9b\xc2\xa0");                 /* U+0080 U+009B U+00A0 */
+    json_put_text(&w, NULL, "\xe2\x80\xa8\xe2\x80\xae\xe2\x80\xaf");     /* U+2028 U+202E U+202F */
+    json_put_text(&w, NULL, "\xef\xbb\xbf\xef\xbf\xbf\xf0\x90\x80\x80"); /* U+FEFF U+FFFF U+10000 */
+    assert_ok(&e, json_end(&w));
+    assert_text("[\"\\u0080\\u009b\xc2\xa0\",\"\\u2028\\u202e\xe2\x80\xaf\","
+                "\"\\ufeff\\uffff\xf0\x90\x80\x80\"]\n");
+}
+
 static void test_end_closes_what_is_open(void **state)
 {
     (void)state;
@@ -126,6 +140,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_kind_of_value, setup, teardown),
         cmocka_unit_test_setup_teardown(test_text_is_quoted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unseen_characters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end_closes_what_is_open, setup, teardown),
         cmocka_unit_test_setup_teardown(test_maximum_of_the_buffer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_depth, setup, teardown),
