@@ -40,6 +40,7 @@ def analyze(*words):
     ("usr/share/zsh/site-functions/_etcdseal", 0o644),
     ("usr/share/zsh/site-functions/_etcdseald", 0o644),
     ("usr/share/etcdseal/etcdseald.schema.json", 0o644),
+    ("usr/share/etcdseal/audit.schema.json", 0o644),
     ("usr/share/etcdseal/prometheus/etcdseal-alerts.yaml", 0o644),
     ("usr/share/etcdseal/grafana/etcdseal.json", 0o644),
     ("usr/share/doc/etcdseal/etcdseald.yaml", 0o644),
