@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "cli/audit_diff.h"
 #include "cli/escape.h"
 
 #define FOR_READERS   0640 /* it names objects */
@@ -25,18 +26,32 @@ static const struct audit_format formats[] = {
     {"html", "report.html", FOR_READERS, audit_write_html},
 };
 
-static const struct audit_format *format_named(const char *name)
+static const struct audit_format diff_formats[] = {
+    {"table", NULL, FOR_READERS, audit_write_diff_table},
+    {"json", NULL, FOR_READERS, audit_write_diff_json},
+    {"yaml", NULL, FOR_READERS, audit_write_diff_yaml},
+};
+
+static enum kerr find_format(const struct options *o, const struct audit_format **ret,
+                             struct kerrinfo *e)
 {
-    for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
-        if (strcmp(formats[i].name, name) == 0) {
-            return &formats[i];
+    const struct audit_format *rows = o->diff == NULL ? formats : diff_formats;
+    size_t count = o->diff == NULL ? ARRAY_LEN(formats) : ARRAY_LEN(diff_formats);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(rows[i].name, o->output) == 0) {
+            *ret = &rows[i];
+            return KERR_OK;
         }
     }
-    return NULL;
+    return kerr_set(e, KERR_USAGE, "--diff is printed as table, json or yaml, not as %s",
+                    o->output);
 }
 
 enum kerr audit_flush(struct audit_sink *to, struct kerrinfo *e)
 {
+    if (to->is_kept) {
+        return KERR_OK;
+    }
     enum kerr k =
         to->file == NULL ? out_print(&to->text, e) : outfile_put(to->file, buf_view(&to->text), e);
     to->text.len = 0;
@@ -80,12 +95,11 @@ static enum kerr unwritten(enum kerr k)
 enum kerr audit_places_open(const struct options *o, struct audit_places *ret, struct kerrinfo *e)
 {
     AUTO_TEXT folder = NULL;
-    enum kerr k = KERR_OK;
-    ret->format = format_named(o->output);
-    if (ret->format == NULL) {
-        return kerr_set(e, KERR_BUG, "no form %s", o->output);
+    enum kerr k = find_format(o, &ret->format, e);
+    if (k == KERR_OK && o->diff != NULL) {
+        k = audit_diff_read(o->diff, &ret->older, e);
     }
-    if (o->output_file != NULL) {
+    if (k == KERR_OK && o->output_file != NULL) {
         k = file_split(o->output_file, &folder, &ret->file_name, e);
         k = k == KERR_OK ? file_dir_open(folder, &ret->file_dir, e) : k;
     }
@@ -99,6 +113,7 @@ void audit_places_done(struct audit_places *p)
 {
     file_dir_close(&p->file_dir);
     file_dir_close(&p->report_dir);
+    json_doc_free(p->older);
     free(p->file_name);
     *p = AUDIT_PLACES_NONE;
 }

@@ -21,6 +21,7 @@ struct audit_report {
     const struct options *options;
     const struct audit *audit;
     const struct audit_source *source;
+    const struct json_value *older; /* the report of --diff; NULL: none */
     uint64_t started_s;
     uint64_t duration_ms;
 };
@@ -31,6 +32,7 @@ struct audit_report {
 struct audit_sink {
     struct buf text;      /* not written yet */
     struct outfile *file; /* NULL: standard output */
+    bool is_kept;         /* nothing leaves: the form is for this program itself */
 };
 /* What is in `text` leaves it. */
 enum kerr audit_flush(struct audit_sink *to, struct kerrinfo *e) MUST_CHECK;
@@ -61,6 +63,11 @@ audit_write_fn audit_write_junit;
 audit_write_fn audit_write_prometheus;
 audit_write_fn audit_write_html;
 
+/* What has changed since `older` (cli/audit_diff.h). */
+audit_write_fn audit_write_diff_table;
+audit_write_fn audit_write_diff_json;
+audit_write_fn audit_write_diff_yaml;
+
 /* The command line, quoted for a shell. */
 void audit_put_command(struct appender *to, const struct options *o);
 
@@ -70,6 +77,7 @@ void audit_put_command(struct appender *to, const struct options *o);
  * used is known before an hour of reading. */
 struct audit_places {
     const struct audit_format *format;
+    struct json_doc *older;   /* of --diff; read before anything is written over it */
     struct file_dir file_dir; /* of --output-file */
     char *file_name;          /* NULL: standard output */
     struct file_dir report_dir;
@@ -77,8 +85,8 @@ struct audit_places {
 #define AUDIT_PLACES_NONE                                                                          \
     ((struct audit_places){.file_dir = FILE_DIR_NONE, .report_dir = FILE_DIR_NONE})
 
-/* Codes of base/file.h; exit codes 1 and 4 speak of what was found, so DENIED is IO here. `ret` is
- * AUDIT_PLACES_NONE; clean with audit_places_done even on failure. */
+/* Codes of base/file.h and cli/audit_diff.h; exit codes 1 and 4 speak of what was found, so DENIED
+ * is IO here. `ret` is AUDIT_PLACES_NONE; clean with audit_places_done even on failure. */
 enum kerr audit_places_open(const struct options *o, struct audit_places *ret,
                             struct kerrinfo *e) MUST_CHECK;
 void audit_places_done(struct audit_places *p);

@@ -113,6 +113,7 @@ static enum kerr audit_source(const struct options *o, const struct audit_source
         .options = o, .audit = &a, .source = &source, .started_s = clock_wall_s()};
     enum kerr k = audit_begin(wanted, &a, e);
     k = k == KERR_OK ? audit_places_open(o, &places, e) : k;
+    r.older = places.older == NULL ? NULL : json_root(places.older);
     k = k == KERR_OK ? audit_source_catch_bus_errors(e) : k;
     k = k == KERR_OK ? audit_source_open(kind, o, &source, e) : k;
     k = k == KERR_OK ? read_source(o, &a, &source, e) : k;

@@ -330,6 +330,12 @@ static const struct opt_row rows[] = {
      .type = OPT_PATH,
      .commands = "audit",
      .offset = FIELD(report_dir)},
+    {.name = "diff",
+     .value = "OLD.json",
+     .help = "print what has changed since this report of '-o json', instead of the report",
+     .type = OPT_PATH,
+     .commands = "audit",
+     .offset = FIELD(diff)},
 };
 
 const struct opt_program options_program = {

@@ -56,6 +56,7 @@ struct options {
     bool digest;
     const char *output_file;
     const char *report_dir;
+    const char *diff;
 };
 
 extern const struct opt_program options_program;

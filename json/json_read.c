@@ -58,8 +58,13 @@ static enum kerr check_depth(struct bytes text, struct kerrinfo *e)
 
 enum kerr json_read(struct bytes text, struct json_doc **ret, struct kerrinfo *e)
 {
-    if (text.len > JSON_READ_MAX) {
-        return kerr_set(e, KERR_LIMIT, "JSON of %zu bytes, at most %zu", text.len, JSON_READ_MAX);
+    return json_read_large(text, JSON_READ_MAX, ret, e);
+}
+
+enum kerr json_read_large(struct bytes text, size_t max, struct json_doc **ret, struct kerrinfo *e)
+{
+    if (text.len > max) {
+        return kerr_set(e, KERR_LIMIT, "JSON of %zu bytes, at most %zu", text.len, max);
     }
     enum kerr k = check_depth(text, e);
     if (k != KERR_OK) {

@@ -38,6 +38,10 @@ enum json_kind {
 
 /* The whole text must be one value; a name that stands twice in one object is refused. */
 enum kerr json_read(struct bytes text, struct json_doc **ret, struct kerrinfo *e) MUST_CHECK;
+/* The same with a maximum of the caller's, for documents that have a reason to be larger: what is
+ * read takes some ten times as much memory as its text. */
+enum kerr json_read_large(struct bytes text, size_t max, struct json_doc **ret,
+                          struct kerrinfo *e) MUST_CHECK;
 void json_doc_free(struct json_doc *d); /* NULL is fine */
 void json_doc_free_at(struct json_doc **d);
 #define AUTO_JSON AUTO(json_doc_free_at) struct json_doc *
