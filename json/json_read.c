@@ -27,10 +27,21 @@ static const struct json_value *outer(const json_t *v)
 
 static pthread_once_t start_once = PTHREAD_ONCE_INIT;
 
+/* jansson takes some failed allocations for a fault of the text, and for others leaves out what it
+ * had no memory for. */
+static _Thread_local bool is_out_of_memory;
+
+static void *take(size_t size)
+{
+    void *made = wiped_malloc(size);
+    is_out_of_memory = is_out_of_memory || made == NULL;
+    return made;
+}
+
 /* Before the first document: a value must not be freed by another function than made it. */
 static void start(void)
 {
-    json_set_alloc_funcs(wiped_malloc, wiped_free);
+    json_set_alloc_funcs(take, wiped_free);
 }
 
 static enum kerr check_depth(struct bytes text, struct kerrinfo *e)
@@ -72,9 +83,11 @@ enum kerr json_read_large(struct bytes text, size_t max, struct json_doc **ret, 
     }
     (void)pthread_once(&start_once, start);
     json_error_t why;
+    is_out_of_memory = false;
     json_t *v = json_loadb((const char *)text.ptr, text.len,
                            JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
-    if (v == NULL && json_error_code(&why) == json_error_out_of_memory) {
+    if (is_out_of_memory) {
+        json_decref(v);
         return kerr_set(e, KERR_NOMEM, "no memory for JSON");
     }
     if (v == NULL) {

@@ -175,6 +175,10 @@ static void test_size(void **state)
     assert_refused(&e, KERR_LIMIT, "at most",
                    json_read(bytes_of(text, JSON_READ_MAX + 1), &none, &e));
     assert_null(none);
+    AUTO_JSON large = NULL;
+    assert_ok(&e,
+              json_read_large(bytes_of(text, JSON_READ_MAX + 1), JSON_READ_MAX + 1, &large, &e));
+    assert_refused(&e, KERR_LIMIT, "at most 9", json_read_large(bytes_of(text, 10), 9, &none, &e));
     free(text);
 }
 
