@@ -6,13 +6,14 @@
  *
  * A form is written in pieces, so that a million findings need no memory, and to one of three
  * places: standard output, a file, or with all the others into a folder. Files take their places
- * whole, those of a folder together.
+ * whole, those of a folder together. With --sign a signature lies beside each.
  */
 #ifndef ETCDSEAL_CLI_AUDIT_REPORT_H
 #define ETCDSEAL_CLI_AUDIT_REPORT_H
 
 #include "base/outfile.h"
 #include "cli/audit_source.h"
+#include "cli/minisign.h"
 #include "cli/out.h"
 
 #define AUDIT_SCHEMA "etcdseal.audit/1"
@@ -30,9 +31,10 @@ struct audit_report {
 
 /* What a form writes into. */
 struct audit_sink {
-    struct buf text;      /* not written yet */
-    struct outfile *file; /* NULL: standard output */
-    bool is_kept;         /* nothing leaves: the form is for this program itself */
+    struct buf text;           /* not written yet */
+    struct outfile *file;      /* NULL: standard output */
+    struct hash_blake2b *hash; /* of what has left; NULL: not asked for */
+    bool is_kept;              /* nothing leaves: the form is for this program itself */
 };
 /* What is in `text` leaves it. */
 enum kerr audit_flush(struct audit_sink *to, struct kerrinfo *e) MUST_CHECK;
@@ -77,9 +79,10 @@ void audit_put_command(struct appender *to, const struct options *o);
  * used is known before an hour of reading. */
 struct audit_places {
     const struct audit_format *format;
-    struct json_doc *older;   /* of --diff; read before anything is written over it */
-    struct file_dir file_dir; /* of --output-file */
-    char *file_name;          /* NULL: standard output */
+    struct json_doc *older;        /* of --diff; read before anything is written over it */
+    struct minisign_secret signer; /* of --sign */
+    struct file_dir file_dir;      /* of --output-file */
+    char *file_name;               /* NULL: standard output */
     struct file_dir report_dir;
 };
 #define AUDIT_PLACES_NONE                                                                          \

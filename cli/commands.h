@@ -39,5 +39,6 @@ opt_command_fn cmd_vault_policy;
 opt_command_fn cmd_vault_plan;
 
 opt_command_fn cmd_audit;
+opt_command_fn cmd_verify_report;
 
 #endif

@@ -336,6 +336,19 @@ static const struct opt_row rows[] = {
      .type = OPT_PATH,
      .commands = "audit",
      .offset = FIELD(diff)},
+    {.name = "sign",
+     .value = "KEYFILE",
+     .help = "sign the files of --output-file and --report-dir with this secret key of minisign, "
+             "one without a password",
+     .type = OPT_PATH,
+     .commands = "audit",
+     .offset = FIELD(sign)},
+    {.name = "public-key",
+     .value = "PUB",
+     .help = "the public key of minisign whose signature it must be",
+     .type = OPT_PATH,
+     .commands = "verify-report",
+     .offset = FIELD(public_key)},
 };
 
 const struct opt_program options_program = {

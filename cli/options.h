@@ -57,6 +57,8 @@ struct options {
     const char *output_file;
     const char *report_dir;
     const char *diff;
+    const char *sign;
+    const char *public_key;
 };
 
 extern const struct opt_program options_program;

@@ -12,6 +12,29 @@ void hash_sha256(struct bytes data, uint8_t to[static HASH_BYTES])
     (void)crypto_hash_sha256(to, data.ptr, data.len);
 }
 
+static crypto_generichash_state *state_of(struct hash_blake2b *h)
+{
+    _Static_assert(sizeof(crypto_generichash_state) <= sizeof h->state &&
+                       _Alignof(crypto_generichash_state) <= _Alignof(struct hash_blake2b),
+                   "struct hash_blake2b holds libsodium's");
+    return (crypto_generichash_state *)(void *)h->state;
+}
+
+void hash_blake2b_begin(struct hash_blake2b *h)
+{
+    (void)crypto_generichash_init(state_of(h), NULL, 0, HASH_BLAKE2B_BYTES);
+}
+
+void hash_blake2b_add(struct hash_blake2b *h, struct bytes data)
+{
+    (void)crypto_generichash_update(state_of(h), data.ptr, data.len);
+}
+
+void hash_blake2b_end(struct hash_blake2b *h, uint8_t to[static HASH_BLAKE2B_BYTES])
+{
+    (void)crypto_generichash_final(state_of(h), to, HASH_BLAKE2B_BYTES);
+}
+
 void hash_hmac(struct bytes key, const struct bytes *parts, size_t count,
                uint8_t to[static HASH_BYTES])
 {

@@ -155,3 +155,21 @@ bool pubkey_verify(const uint8_t key[static PUBKEY_BYTES], const char *label, st
     digest(label, message, what);
     return crypto_sign_verify_detached(signature, what, sizeof what, key) == 0;
 }
+
+enum kerr pubkey_sign_plain(const struct secret *seed, struct bytes message,
+                            uint8_t to[static PUBKEY_SIGNATURE], struct kerrinfo *e)
+{
+    AUTO_SECRET key = NULL;
+    uint8_t public[PUBKEY_BYTES];
+    enum kerr k = sign_key(seed, public, &key, e);
+    if (k == KERR_OK) {
+        (void)crypto_sign_detached(to, NULL, message.ptr, message.len, secret_view(key).ptr);
+    }
+    return k;
+}
+
+bool pubkey_verify_plain(const uint8_t key[static PUBKEY_BYTES], struct bytes message,
+                         const uint8_t signature[static PUBKEY_SIGNATURE])
+{
+    return crypto_sign_verify_detached(signature, message.ptr, message.len, key) == 0;
+}

@@ -37,4 +37,11 @@ enum kerr pubkey_sign(const struct secret *seed, const char *label, struct bytes
 bool pubkey_verify(const uint8_t key[static PUBKEY_BYTES], const char *label, struct bytes message,
                    const uint8_t signature[static PUBKEY_SIGNATURE]);
 
+/* The same over the message itself, for formats of others, which have their own ways to keep their
+ * signatures apart. */
+enum kerr pubkey_sign_plain(const struct secret *seed, struct bytes message,
+                            uint8_t to[static PUBKEY_SIGNATURE], struct kerrinfo *e) MUST_CHECK;
+bool pubkey_verify_plain(const uint8_t key[static PUBKEY_BYTES], struct bytes message,
+                         const uint8_t signature[static PUBKEY_SIGNATURE]);
+
 #endif

@@ -212,6 +212,41 @@ def test_the_metrics_pass_promtool(hostile):
     assert 'etcdseal_audit_objects{resource="secrets",class="kmsv2"} 49' in text
 
 
+def minisign(*words, stdin=""):
+    return subprocess.run(["minisign", *map(str, words)], input=stdin, capture_output=True, text=True)
+
+
+def test_signatures_of_both(workspace):
+    """What we sign the real minisign verifies, what it signs we verify; a key with a password is
+    refused."""
+    etcd = Etcd(workspace)
+    etcd.put(f"{SECRET}a/b", sealed(CURRENT, b"1"))
+    snapshot = workspace.path("signed.snapshot")
+    subprocess.run([places.real_part("etcdctl"), "--endpoints", etcd.url, "snapshot", "save", snapshot],
+                   check=True, capture_output=True)
+    public, secret, folder = (workspace.path(name) for name in ("key.pub", "key.sec", "signed"))
+    assert minisign("-G", "-W", "-p", public, "-s", secret).returncode == 0
+    Tool().run("audit", "--snapshot", snapshot, "--report-dir", folder, "--sign", secret).ok()
+    for path in folder.iterdir():
+        if path.suffix == ".minisig":
+            continue
+        done = minisign("-V", "-p", public, "-m", path)
+        assert done.returncode == 0 and "Signature and comment signature verified" in done.stdout
+        assert f"file:{path.name}" in done.stdout and "verdict:ENCRYPTED" in done.stdout
+        Tool().run("verify-report", path, "--public-key", public).ok()
+    report = folder / "report.html"
+    assert minisign("-S", "-W", "-s", secret, "-m", report, "-t", "by hand").returncode == 0
+    assert Tool().run("verify-report", report, "--public-key", public).ok().out.endswith(": by hand\n")
+    with open(report, "a") as file:
+        file.write(" ")
+    assert minisign("-V", "-p", public, "-m", report).returncode != 0
+    Tool().run("verify-report", report, "--public-key", public).refused(4, "changed")
+    locked = workspace.path("locked.sec")
+    assert minisign("-G", "-f", "-p", public, "-s", locked, stdin="word\nword\n").returncode == 0
+    Tool().run("audit", "--snapshot", snapshot, "--report-dir", folder, "--sign", locked).refused(
+        3, "password")
+
+
 def test_the_picture_of_the_docs(browser, workspace):
     """ETCDSEAL_TEST_PICTURE=docs/audit-report.png makes it anew."""
     made = Audited(workspace, ["from-before", "left-behind"])

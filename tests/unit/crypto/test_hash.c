@@ -76,6 +76,28 @@ static const char *const rfc_4231[][3] = {
      "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"},
 };
 
+/* The first is RFC 7693's own, appendix A. */
+static void blake2b_gives_the_example_of_rfc_7693(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"abc", "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d1"
+                "7d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923"},
+        {"", "786a02f742015903c6c6fd852552d272912f4740e15847618a86e217f71f5419"
+             "d25e1031afee585313896444934eb04b903a685b1448b755d56f701afe9be2ce"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct hash_blake2b h;
+        uint8_t got[HASH_BLAKE2B_BYTES];
+        hash_blake2b_begin(&h);
+        for (const char *p = rows[i][0]; *p != 0; p++) {
+            hash_blake2b_add(&h, bytes_of(p, 1));
+        }
+        hash_blake2b_end(&h, got);
+        assert_hex(BYTES_OF(got), rows[i][1]);
+    }
+}
+
 static void hmac_gives_the_values_of_rfc_4231(void **state)
 {
     (void)state;
@@ -163,6 +185,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha256_gives_the_examples_of_fips_180_4),
+        cmocka_unit_test(blake2b_gives_the_example_of_rfc_7693),
         cmocka_unit_test(hmac_gives_the_values_of_rfc_4231),
         cmocka_unit_test(hmac_is_over_the_concatenation_of_its_parts),
         cmocka_unit_test(hkdf_gives_the_values_of_rfc_5869),

@@ -219,6 +219,44 @@ static void a_signature_is_over_the_documented_digest(void **state)
     assert_int_equal(crypto_sign_verify_detached(signature, digest, sizeof digest, sign_key), 0);
 }
 
+/* RFC 8032, 7.1, tests 1 and 2. */
+static void plain_signatures_are_those_of_rfc_8032(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *seed;
+        const char *message;
+        const char *signature;
+    } rows[] = {
+        {"9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60", "",
+         "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"
+         "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"},
+        {"4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb", "r",
+         "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+         "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct kerrinfo e = {0};
+        uint8_t raw[PUBKEY_SEED];
+        uint8_t want[PUBKEY_SIGNATURE];
+        uint8_t got[PUBKEY_SIGNATURE];
+        uint8_t public[PUBKEY_BYTES];
+        AUTO_SECRET key = NULL;
+        struct bytes message = bytes_of_text(rows[i].message);
+        assert_ok(&e, text_from_hex(rows[i].seed, raw, sizeof raw, &e));
+        assert_ok(&e, text_from_hex(rows[i].signature, want, sizeof want, &e));
+        assert_ok(&e, secret_from_bytes(BYTES_OF(raw), &key, &e));
+        assert_ok(&e, pubkey_sign_public(key, public, &e));
+        assert_ok(&e, pubkey_sign_plain(key, message, got, &e));
+        assert_memory_equal(got, want, sizeof want);
+        assert_true(pubkey_verify_plain(public, message, got));
+        assert_false(pubkey_verify(public, "", message, got));
+        assert_false(pubkey_verify_plain(public, bytes_of_text("x"), got));
+        got[i] ^= 1;
+        assert_false(pubkey_verify_plain(public, message, got));
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -231,6 +269,7 @@ int main(void)
         cmocka_unit_test(boxes_of_one_text_differ),
         cmocka_unit_test(a_signature_covers_label_and_message),
         cmocka_unit_test(a_signature_is_over_the_documented_digest),
+        cmocka_unit_test(plain_signatures_are_those_of_rfc_8032),
     };
     return cmocka_run_group_tests_name("crypto.pubkey", tests, start, end);
 }
