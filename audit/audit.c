@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/prove.h"
 #include "audit/tables.h"
 #include "base/text.h"
 #include "config/lint.h"
@@ -36,7 +37,7 @@ const char *const audit_place_names[AUDIT_PLACE_COUNT] = {
 const char *const audit_demand_names[AUDIT_DEMAND_COUNT] = {
     [AUDIT_ALL_ENCRYPTED] = "all-encrypted", [AUDIT_NO_PLAINTEXT] = "no-plaintext",
     [AUDIT_NO_STALE] = "no-stale",           [AUDIT_ONLY_KEY] = "only-key",
-    [AUDIT_NO_RESIDUE] = "no-residue",
+    [AUDIT_NO_RESIDUE] = "no-residue",       [AUDIT_ALL_PROVED] = "all-proved",
 };
 
 /* ---- words of the command line ---- */
@@ -107,12 +108,19 @@ static enum kerr check_demands(struct audit_wanted *w, struct kerrinfo *e)
 {
     if (w->demand_count == 0) {
         w->demands[w->demand_count++] = (struct audit_demanded){.demand = AUDIT_ALL_ENCRYPTED};
+        if (w->is_proving) {
+            w->demands[w->demand_count++] = (struct audit_demanded){.demand = AUDIT_ALL_PROVED};
+        }
     }
     for (size_t i = 0; i < w->demand_count; i++) {
-        if (w->demands[i].demand == AUDIT_NO_STALE && w->current_key == NULL && w->config == NULL) {
+        if (w->demands[i].demand == AUDIT_ALL_PROVED && !w->is_proving) {
+            return kerr_set(e, KERR_USAGE, "demand 'all-proved' needs --prove");
+        }
+        if (w->demands[i].demand == AUDIT_NO_STALE && w->kms_count == 0 && w->current_key == NULL &&
+            w->config == NULL) {
             return kerr_set(e, KERR_USAGE,
-                            "demand 'no-stale' needs --current-key or --encryption-config: without "
-                            "them it is not known what writes now");
+                            "demand 'no-stale' needs --current-key, --kms or --encryption-config: "
+                            "without them it is not known what writes now");
         }
     }
     return KERR_OK;
@@ -145,11 +153,20 @@ enum kerr audit_begin(const struct audit_wanted *wanted, struct audit *ret, stru
                 ? kerr_set(e, KERR_USAGE, "more than %d prefixes", AUDIT_PREFIXES_MAX)
                 : take_prefix(ret, wanted->prefixes[i], e);
     }
-    return k;
+    return k == KERR_OK && wanted->is_proving ? prove_begin(ret, e) : k;
+}
+
+enum kerr audit_settle(struct audit *a, struct kerrinfo *e)
+{
+    return a->prove == NULL ? KERR_OK : prove_rest(a, e);
 }
 
 void audit_done(struct audit *a)
 {
+    prove_end(a);
+    for (size_t i = 0; i < AUDIT_KMS_MAX; i++) {
+        free(a->kms[i].key_id);
+    }
     tables_done(a->tables);
     free(a->resources);
     free(a->key_ids);
@@ -179,7 +196,16 @@ static void say_detail(const struct audit *a, const struct audit_finding *f, cha
 {
     char name[128];
     *to = 0;
-    if (f->rule == AUDIT_RULE_READ_PROVIDER) {
+    if (f->rule == AUDIT_RULE_KMS_DOWN) {
+        const struct audit_kms_told *told = &a->kms[f->detail];
+        (void)snprintf(to, to_size, ": %s%sunix:%s: %s",
+                       told->kms.provider == NULL ? "" : told->kms.provider,
+                       told->kms.provider == NULL ? "" : " at ", told->kms.socket, told->why);
+    } else if (f->rule == AUDIT_RULE_UNPROVED) {
+        const struct audit_resource *r = &a->resources[f->resource];
+        (void)snprintf(to, to_size, ": %" PRIu64 " values: %s", r->counts.unproved,
+                       r->unproved_why);
+    } else if (f->rule == AUDIT_RULE_READ_PROVIDER) {
         (void)snprintf(to, to_size, ": %s", encryption_kind_names[f->detail]);
     } else if (f->rule >= AUDIT_RULE_RESIDUE_OLD_REVISIONS) {
         (void)snprintf(to, to_size, ": %" PRIu64 " values", a->residue[f->detail].plaintext);

@@ -24,10 +24,13 @@
 
 #define AUDIT_PREFIXES_MAX  32
 #define AUDIT_DEMANDS_MAX   32
-#define AUDIT_RESOURCES_MAX 16384 /* clusters have some hundred */
-#define AUDIT_KEY_IDS_MAX   16384 /* one for each key change; 512 are in use at once */
-#define AUDIT_NAME_BYTES    320   /* of a resource, with terminator: two DNS names */
-#define AUDIT_TEXT_BYTES    384   /* of a message or cure, with terminator */
+#define AUDIT_KMS_MAX       16
+#define AUDIT_SEEDS_MAX     262144  /* unwrapped ones; each start of a kube-apiserver makes one */
+#define AUDIT_OBJECT_MAX    2097152 /* bytes that are decrypted; etcd takes 1.5 MiB in one request */
+#define AUDIT_RESOURCES_MAX 16384   /* clusters have some hundred */
+#define AUDIT_KEY_IDS_MAX   16384   /* one for each key change; 512 are in use at once */
+#define AUDIT_NAME_BYTES    320     /* of a resource, with terminator: two DNS names */
+#define AUDIT_TEXT_BYTES    384     /* of a message or cure, with terminator */
 
 enum audit_severity { AUDIT_ERROR, AUDIT_WARNING, AUDIT_NOTE, AUDIT_SEVERITY_COUNT };
 extern const char *const audit_severity_names[AUDIT_SEVERITY_COUNT]; /* "error", … */
@@ -91,6 +94,8 @@ struct audit_resource {
     const struct encryption_entry *entries[ENCRYPTION_CONFIG_ENTRIES_MAX];
     size_t entry_count;
     const struct encryption_provider *writer; /* NULL: not known, or plaintext */
+    const char *current_key;                  /* of a KMS that writes it; NULL: not known */
+    const char *unproved_why;                 /* the first reason, static; NULL: none is unproved */
 };
 
 /* A KMS v2 key id under one provider; a KMS v1 provider; a key name of the others. */
@@ -142,6 +147,7 @@ enum audit_demand {
     AUDIT_NO_STALE,      /* all was written by the provider and key that write now */
     AUDIT_ONLY_KEY,      /* every KMS v2 value is under one key id */
     AUDIT_NO_RESIDUE,    /* no plaintext is left over in any place that the source shows */
+    AUDIT_ALL_PROVED,    /* every encrypted value was decrypted and authenticated */
     AUDIT_DEMAND_COUNT
 };
 extern const char *const audit_demand_names[AUDIT_DEMAND_COUNT]; /* "all-encrypted", … */
@@ -150,6 +156,13 @@ struct audit_demanded {
     enum audit_demand demand;
     const char *key_id; /* of AUDIT_ONLY_KEY */
     bool is_met;
+};
+
+/* A KMS v2 plugin that unwraps seeds. */
+struct audit_kms {
+    const char
+        *provider; /* its name in the EncryptionConfiguration; NULL: whichever has no other */
+    const char *socket;
 };
 
 /* Everything in it is borrowed and outlives the audit. */
@@ -162,6 +175,22 @@ struct audit_wanted {
     struct audit_demanded demands[AUDIT_DEMANDS_MAX]; /* none: all-encrypted */
     size_t demand_count;
     bool fails_on[AUDIT_RULE_COUNT]; /* a finding of these rules is a failure too */
+    /* Decrypts and authenticates every encrypted value: KMS v2 through the plugins, the others with
+     * the keys of `config`, which was read with them. */
+    bool is_proving;
+    unsigned threads; /* that decrypt; 0: one for each processor, at most 4 */
+    struct audit_kms kms[AUDIT_KMS_MAX];
+    size_t kms_count;
+};
+
+/* How it went with a plugin. */
+struct audit_kms_told {
+    struct audit_kms kms;
+    char *key_id;       /* of its Status; NULL: it was not reached */
+    uint64_t unwrapped; /* seeds */
+    uint64_t refused;
+    uint64_t unasked;            /* because it could not be reached */
+    char why[KERRINFO_TEXT_MAX]; /* it refused or could not be reached, the last time; "": never */
 };
 
 struct audit {
@@ -179,10 +208,13 @@ struct audit {
     uint64_t by_rule[AUDIT_RULE_COUNT];
     uint64_t by_severity[AUDIT_SEVERITY_COUNT];
     struct audit_residue residue[AUDIT_PLACE_COUNT];
+    struct audit_kms_told kms[AUDIT_KMS_MAX]; /* as in `wanted` */
+    bool is_kms_down;                         /* one of them could not be asked */
     enum audit_verdict verdict; /* the worst of what is expected, and of what can't be read */
     bool has_residue;           /* plaintext of what is expected to be encrypted is left over */
     bool is_met;                /* all demands are, and no rule of `fails_on` has a finding */
     void *tables;
+    void *prove; /* NULL: not proving */
 };
 
 /* ---- before ---- */
@@ -194,7 +226,8 @@ enum kerr audit_demand_read(const char *text, struct audit_demanded *ret,
 enum kerr audit_fail_on_read(const char *text, bool to[static AUDIT_RULE_COUNT],
                              struct kerrinfo *e) MUST_CHECK;
 /* Fills `ret`; clean with audit_done even on failure. USAGE for a demand that can't be judged with
- * what is known, CONFIG for a configuration that kube-apiserver does not load. */
+ * what is known, CONFIG for a configuration that kube-apiserver does not load. When proving, the
+ * plugins are asked for their Status here; one that can't be reached is no failure of this call. */
 enum kerr audit_begin(const struct audit_wanted *wanted, struct audit *ret,
                       struct kerrinfo *e) MUST_CHECK;
 void audit_done(struct audit *a);
@@ -206,9 +239,13 @@ void audit_done(struct audit *a);
 enum kerr audit_note_key(struct audit *a, struct bytes key, struct kerrinfo *e) MUST_CHECK;
 /* Ends that. NOTFOUND when no key looks like Kubernetes'. */
 enum kerr audit_take_prefixes(struct audit *a, struct kerrinfo *e) MUST_CHECK;
-/* Counts a live key. */
+/* Counts a live key. When proving, its bytes are needed until audit_settle, also where they pass.
+ */
 enum kerr audit_live(struct audit *a, struct bytes key, struct bytes value, uint64_t mod_revision,
                      struct kerrinfo *e) MUST_CHECK;
+/* Ends what audit_live left to be done together. audit_judge calls it; a source whose bytes pass
+ * calls it before they go. */
+enum kerr audit_settle(struct audit *a, struct kerrinfo *e) MUST_CHECK;
 /* Counts what is left over of a value. `key` is empty when it is not known. */
 enum kerr audit_left_over(struct audit *a, enum audit_place place, struct bytes key,
                           struct bytes value, struct kerrinfo *e) MUST_CHECK;

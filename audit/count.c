@@ -2,6 +2,7 @@
 /* What sources hand in, counted. */
 #include <string.h>
 
+#include "audit/prove.h"
 #include "audit/tables.h"
 
 #define PREFIX_DEFAULT "/registry/"
@@ -54,7 +55,7 @@ enum kerr audit_take_prefixes(struct audit *a, struct kerrinfo *e)
 
 /* ---- live keys ---- */
 
-static uint64_t seed_hash(const struct stored_value *v)
+uint64_t count_seed_hash(const struct stored_value *v)
 {
     const struct encrypted_object *o = &v->kms;
     uint64_t h = index_hash(index_seed() ^ o->source_type, v->provider);
@@ -70,10 +71,18 @@ static uint64_t seed_hash(const struct stored_value *v)
     return h == 0 ? 1 : h;
 }
 
-static enum kerr count_key(struct audit *a, const struct stored_value *v, bool is_undecryptable,
+/* Encrypted, decrypted and authentic; also where it was moved to. */
+static bool is_proved(const struct audit_item *item)
+{
+    return value_is_encrypted(item->v.class_of) &&
+           (item->proof == PROOF_GOOD || item->proof == PROOF_MOVED);
+}
+
+static enum kerr count_key(struct audit *a, const struct audit_item *item, bool is_undecryptable,
                            uint32_t *ret, struct kerrinfo *e)
 {
     struct audit_tables *t = a->tables;
+    const struct stored_value *v = &item->v;
     struct audit_key_id *row = NULL;
     enum kerr k = tables_key_id(a, v, &row, e);
     if (k != KERR_OK) {
@@ -81,11 +90,12 @@ static enum kerr count_key(struct audit *a, const struct stored_value *v, bool i
     }
     *ret = (uint32_t)(row - a->key_ids);
     row->objects++;
+    row->proved += is_proved(item);
     row->undecryptable += is_undecryptable;
     if (v->class_of != VALUE_KMSV2) {
         return KERR_OK;
     }
-    uint64_t hash = seed_hash(v);
+    uint64_t hash = count_seed_hash(v);
     if (index_find(&t->seeds, hash, NULL, NULL) != NULL) {
         return KERR_OK;
     }
@@ -96,11 +106,11 @@ static enum kerr count_key(struct audit *a, const struct stored_value *v, bool i
 static bool is_other_key(const struct audit *a, const struct audit_resource *r,
                          const struct stored_value *v)
 {
-    if (a->wanted.current_key == NULL || !r->is_expected) {
+    if (r->current_key == NULL || !r->is_expected) {
         return false;
     }
     return v->class_of == VALUE_KMSV2
-               ? v->kms.source_type != 1 || !bytes_equal_text(v->kms.key_id, a->wanted.current_key)
+               ? v->kms.source_type != 1 || !bytes_equal_text(v->kms.key_id, r->current_key)
                : a->wanted.config == NULL; /* the key of a KMS writes, so nothing else does */
 }
 
@@ -131,49 +141,85 @@ static enum audit_rule judge_value(const struct audit *a, const struct audit_res
     return v->kms.has_unknown || v->kms.has_repeated ? AUDIT_RULE_UNUSUAL : AUDIT_RULE_COUNT;
 }
 
-static void add(struct audit_counts *c, enum value_class class_of, bool is_undecryptable,
-                bool is_stale)
+static bool is_refuted(const struct audit_item *item)
 {
+    return item->rule == AUDIT_RULE_MALFORMED || item->rule == AUDIT_RULE_WRONG_PROVIDER ||
+           item->rule == AUDIT_RULE_UNKNOWN_KEY || item->proof == PROOF_REFUTED;
+}
+
+static void add(struct audit_counts *c, const struct audit_item *item, bool is_undecryptable)
+{
+    bool is_encrypted = value_is_encrypted(item->v.class_of);
     c->keys++;
-    c->classes[class_of]++;
+    c->classes[item->v.class_of]++;
+    c->proved += is_proved(item);
     c->undecryptable += is_undecryptable;
-    c->unproved += value_is_encrypted(class_of) && !is_undecryptable;
-    c->stale += is_stale;
+    c->unproved += is_encrypted && !is_undecryptable && !is_proved(item);
+    c->stale += item->is_stale && !is_undecryptable;
+}
+
+/* What is said of it: proof tells more than form. */
+static enum audit_rule rule_of(const struct audit_item *item)
+{
+    if (item->proof == PROOF_REFUTED) {
+        return AUDIT_RULE_UNDECRYPTABLE;
+    }
+    bool is_moved = item->proof == PROOF_MOVED && item->rule != AUDIT_RULE_PLAINTEXT;
+    return is_moved ? AUDIT_RULE_MOVED : item->rule;
+}
+
+static const char *fault_of(const struct audit_item *item)
+{
+    if (item->proof == PROOF_REFUTED) {
+        return item->why;
+    }
+    if (item->v.fault != NULL) {
+        return item->v.fault;
+    }
+    return item->rule == AUDIT_RULE_MALFORMED ? "no form that kube-apiserver writes" : NULL;
+}
+
+enum kerr count_item(struct audit *a, const struct audit_item *item, struct kerrinfo *e)
+{
+    struct audit_resource *r = &a->resources[item->resource];
+    uint32_t key_id = AUDIT_NO_KEY_ID;
+    bool is_undecryptable = is_refuted(item);
+    enum kerr k = KERR_OK;
+    add(&r->counts, item, is_undecryptable);
+    add(&a->totals, item, is_undecryptable);
+    if (item->proof == PROOF_OPEN && r->unproved_why == NULL) {
+        r->unproved_why = item->why;
+    }
+    if (value_is_encrypted(item->v.class_of) && item->v.fault == NULL) {
+        k = count_key(a, item, is_undecryptable, &key_id, e);
+    }
+    if (k != KERR_OK || rule_of(item) == AUDIT_RULE_COUNT) {
+        return k;
+    }
+    const struct audit_finding found = {.rule = rule_of(item),
+                                        .resource = item->resource,
+                                        .key = item->key,
+                                        .mod_revision = item->mod_revision,
+                                        .fault = fault_of(item),
+                                        .detail = key_id};
+    return tables_find(a, &found, e);
 }
 
 enum kerr audit_live(struct audit *a, struct bytes key, struct bytes value, uint64_t mod_revision,
                      struct kerrinfo *e)
 {
-    uint32_t at = 0;
-    uint32_t key_id = AUDIT_NO_KEY_ID;
-    struct stored_value v;
-    bool is_stale = false;
-    enum kerr k = tables_resource(a, key, &at, e);
+    struct audit_item item = {.key = key, .mod_revision = mod_revision};
+    enum kerr k = tables_resource(a, key, &item.resource, e);
     if (k != KERR_OK) {
         return k;
     }
-    struct audit_resource *r = &a->resources[at];
-    value_read(value, &v);
-    enum audit_rule rule = judge_value(a, r, &v, &is_stale);
-    bool is_undecryptable = rule == AUDIT_RULE_MALFORMED || rule == AUDIT_RULE_WRONG_PROVIDER ||
-                            rule == AUDIT_RULE_UNKNOWN_KEY;
-    is_stale = is_stale && !is_undecryptable;
-    add(&r->counts, v.class_of, is_undecryptable, is_stale);
-    add(&a->totals, v.class_of, is_undecryptable, is_stale);
-    if (value_is_encrypted(v.class_of) && v.fault == NULL) {
-        k = count_key(a, &v, is_undecryptable, &key_id, e);
+    const struct audit_resource *r = &a->resources[item.resource];
+    value_read(value, &item.v);
+    item.rule = judge_value(a, r, &item.v, &item.is_stale);
+    if (item.v.class_of == VALUE_PLAINTEXT && prove_is_moved(a, key, value)) {
+        item.proof = PROOF_MOVED;
     }
-    if (k != KERR_OK || rule == AUDIT_RULE_COUNT) {
-        return k;
-    }
-    const char *other = rule == AUDIT_RULE_MALFORMED ? "no form that kube-apiserver writes" : NULL;
-    const struct audit_finding found = {.rule = rule,
-                                        .resource = at,
-                                        .key = key,
-                                        .mod_revision = mod_revision,
-                                        .fault = v.fault != NULL ? v.fault : other,
-                                        .detail = key_id};
-    return tables_find(a, &found, e);
+    return a->prove == NULL ? count_item(a, &item, e) : prove_item(a, &item, e);
 }
 
 /* ---- what is left over ---- */

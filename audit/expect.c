@@ -11,7 +11,7 @@ static const enum value_class classes[ENCRYPTION_KIND_COUNT] = {
     [ENCRYPTION_KMS] = VALUE_KMSV2,
 };
 
-static enum value_class class_of(const struct encryption_provider *p)
+enum value_class expect_class(const struct encryption_provider *p)
 {
     bool is_v2 = p->api_version.text != NULL && strcmp(p->api_version.text, "v2") == 0;
     return p->kind == ENCRYPTION_KMS && !is_v2 ? VALUE_KMSV1 : classes[p->kind];
@@ -27,6 +27,19 @@ static const struct encryption_provider *first_provider(const struct audit_resou
     return NULL;
 }
 
+/* The key id that a KMS provider writes with: as it was said, else as its Status says. Without a
+ * name: of the only plugin there is. */
+static const char *current_key(const struct audit *a, struct bytes provider)
+{
+    if (a->wanted.current_key != NULL) {
+        return a->wanted.current_key;
+    }
+    const struct audit_kms_told *told = provider.len > 0           ? expect_kms(a, provider)
+                                        : a->wanted.kms_count == 1 ? &a->kms[0]
+                                                                   : NULL;
+    return told == NULL ? NULL : told->key_id;
+}
+
 static void expect_configured(const struct audit *a, const struct resource_key *key,
                               struct audit_resource *to)
 {
@@ -35,8 +48,9 @@ static void expect_configured(const struct audit *a, const struct resource_key *
     const struct encryption_provider *first = first_provider(to);
     to->writer = first != NULL && first->kind == ENCRYPTION_IDENTITY ? NULL : first;
     to->is_expected = to->writer != NULL;
-    bool is_kms = to->writer != NULL && class_of(to->writer) == VALUE_KMSV2;
-    to->is_stale_known = !is_kms || a->wanted.current_key != NULL;
+    bool is_kms = to->writer != NULL && expect_class(to->writer) == VALUE_KMSV2;
+    to->current_key = is_kms ? current_key(a, bytes_of_text(to->writer->name.text)) : NULL;
+    to->is_stale_known = !is_kms || to->current_key != NULL;
 }
 
 void expect_of(const struct audit *a, const struct resource_key *key, struct audit_resource *to)
@@ -50,7 +64,8 @@ void expect_of(const struct audit *a, const struct resource_key *key, struct aud
         return;
     }
     to->is_expected = bytes_equal_text(key->resource, "secrets") && key->group.len == 0;
-    to->is_stale_known = to->is_expected && a->wanted.current_key != NULL;
+    to->current_key = current_key(a, bytes_of(NULL, 0));
+    to->is_stale_known = to->is_expected && to->current_key != NULL;
 }
 
 /* Position of the key name that a value was written under; -1 when the provider has none such. */
@@ -75,7 +90,7 @@ static enum reading reading_by(const struct encryption_provider *p, bool is_firs
     if (p->kind == ENCRYPTION_IDENTITY) {
         return !is_plain ? READ_BY_NOBODY : is_first ? READ_BY_WRITER : READ_BY_OTHER;
     }
-    if (class_of(p) != v->class_of) {
+    if (expect_class(p) != v->class_of) {
         return READ_BY_NOBODY;
     }
     int position = key_position(p, v);
@@ -103,6 +118,19 @@ enum reading expect_reading(const struct audit_resource *r, struct stored_value 
     return worst;
 }
 
+const struct audit_kms_told *expect_kms(const struct audit *a, struct bytes provider)
+{
+    const struct audit_kms_told *found = NULL;
+    for (size_t i = 0; i < a->wanted.kms_count; i++) {
+        const char *name = a->kms[i].kms.provider;
+        if (name != NULL && bytes_equal_text(provider, name)) {
+            return &a->kms[i];
+        }
+        found = name == NULL ? &a->kms[i] : found;
+    }
+    return found;
+}
+
 bool expect_is_loose(const struct encryption_provider *p)
 {
     return p->kind == ENCRYPTION_IDENTITY || p->kind == ENCRYPTION_AESCBC ||
@@ -122,6 +150,7 @@ bool audit_expected(const struct audit *a, const struct audit_resource *r, char 
     const char *name = p->kind == ENCRYPTION_KMS ? p->name.text
                        : p->key_count > 0        ? p->keys[0].name.text
                                                  : NULL;
-    (void)snprintf(to, to_size, "%s:%s", value_class_names[class_of(p)], name == NULL ? "" : name);
+    (void)snprintf(to, to_size, "%s:%s", value_class_names[expect_class(p)],
+                   name == NULL ? "" : name);
     return true;
 }

@@ -86,6 +86,24 @@ const enum audit_rule audit_place_rules[AUDIT_PLACE_COUNT] = {
     [AUDIT_WAL] = AUDIT_RULE_RESIDUE_WAL,
 };
 
+/* What is missing to a proof: plugins that could not be asked, and resources with values that are
+ * not proved. */
+static enum kerr find_unproved(struct audit *a, struct kerrinfo *e)
+{
+    enum kerr k = KERR_OK;
+    for (uint32_t i = 0; i < a->wanted.kms_count && k == KERR_OK; i++) {
+        const struct audit_finding found = {
+            .rule = AUDIT_RULE_KMS_DOWN, .resource = AUDIT_NO_RESOURCE, .detail = i};
+        bool is_down = a->kms[i].key_id == NULL || a->kms[i].unasked > 0;
+        k = is_down ? tables_find(a, &found, e) : k;
+    }
+    for (uint32_t i = 0; i < a->resource_count && k == KERR_OK; i++) {
+        const struct audit_finding found = {.rule = AUDIT_RULE_UNPROVED, .resource = i};
+        k = a->resources[i].unproved_why != NULL ? tables_find(a, &found, e) : k;
+    }
+    return k;
+}
+
 static enum kerr find_residue(struct audit *a, struct kerrinfo *e)
 {
     enum kerr k = KERR_OK;
@@ -108,6 +126,7 @@ static enum kerr find_more(struct audit *a, struct kerrinfo *e)
         expected += a->resources[i].is_expected ? a->resources[i].counts.keys : 0;
         k = a->resources[i].counts.keys > 0 ? find_readers(a, i, e) : KERR_OK;
     }
+    k = k == KERR_OK && a->prove != NULL ? find_unproved(a, e) : k;
     if (k == KERR_OK && expected == 0) {
         const struct audit_finding found = {.rule = AUDIT_RULE_NOTHING_EXPECTED,
                                             .resource = AUDIT_NO_RESOURCE};
@@ -154,6 +173,8 @@ static bool is_met(const struct audit *a, const struct audit_demanded *d)
         return is_only_key(a, d->key_id);
     case AUDIT_NO_RESIDUE:
         return !a->has_residue;
+    case AUDIT_ALL_PROVED:
+        return a->totals.proved == encrypted(&a->totals);
     case AUDIT_DEMAND_COUNT:
         break;
     }
@@ -162,8 +183,12 @@ static bool is_met(const struct audit *a, const struct audit_demanded *d)
 
 enum kerr audit_judge(struct audit *a, struct kerrinfo *e)
 {
+    enum kerr k = audit_settle(a, e);
+    if (k != KERR_OK) {
+        return k;
+    }
     judge_resources(a);
-    enum kerr k = find_more(a, e);
+    k = find_more(a, e);
     a->is_met = true;
     for (size_t i = 0; i < a->wanted.demand_count; i++) {
         struct audit_demanded *d = &a->wanted.demands[i];

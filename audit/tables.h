@@ -34,6 +34,32 @@ enum kerr tables_resource_named(struct audit *a, const struct resource_key *key,
 enum kerr tables_key_id(struct audit *a, const struct stored_value *v, struct audit_key_id **ret,
                         struct kerrinfo *e) MUST_CHECK;
 
+/* ---- one live key, from its bytes to the counts ---- */
+
+enum proof {
+    PROOF_NONE, /* nobody tried */
+    PROOF_GOOD,
+    PROOF_MOVED,   /* it opens, and is an object of another name */
+    PROOF_REFUTED, /* it does not open */
+    PROOF_OPEN     /* it could not be tried to the end */
+};
+
+struct audit_item {
+    struct bytes key;
+    uint64_t mod_revision;
+    uint32_t resource;
+    bool is_stale;
+    enum audit_rule rule; /* AUDIT_RULE_COUNT: none */
+    struct stored_value v;
+    enum proof proof;
+    const char *why; /* of PROOF_REFUTED and PROOF_OPEN, static */
+};
+
+/* Adds a finished item to the counts and findings. */
+enum kerr count_item(struct audit *a, const struct audit_item *item, struct kerrinfo *e) MUST_CHECK;
+/* Equal for equal encrypted seeds; never 0. */
+uint64_t count_seed_hash(const struct stored_value *v);
+
 /* ---- expect.c ---- */
 
 enum reading {
@@ -47,6 +73,10 @@ enum reading {
 void expect_of(const struct audit *a, const struct resource_key *key, struct audit_resource *to);
 /* How kube-apiserver would read a value; corrects names with ':' in them. */
 enum reading expect_reading(const struct audit_resource *r, struct stored_value *v);
+/* The class of values that a provider writes. */
+enum value_class expect_class(const struct encryption_provider *p);
+/* The plugin that unwraps what a provider of this name wrote; NULL: none was named. */
+const struct audit_kms_told *expect_kms(const struct audit *a, struct bytes provider);
 /* A provider that reads what somebody else may have put there. */
 bool expect_is_loose(const struct encryption_provider *p);
 

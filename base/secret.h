@@ -17,7 +17,7 @@
 
 #include "base/bytes.h"
 
-#define SECRET_MAX_BYTES ((size_t)1 << 20)
+#define SECRET_MAX_BYTES ((size_t)2 << 20)
 
 struct secret;
 

@@ -55,6 +55,24 @@ static void put_source(struct doc *d, const struct audit_report *r)
     doc_close(d);
 }
 
+static void put_plugins(struct doc *d, const struct audit *a)
+{
+    doc_array(d, "kms");
+    for (size_t i = 0; i < a->wanted.kms_count; i++) {
+        const struct audit_kms_told *told = &a->kms[i];
+        doc_object(d, NULL);
+        doc_text(d, "provider", told->kms.provider);
+        doc_text(d, "socket", told->kms.socket);
+        doc_text(d, "key_id", told->key_id);
+        doc_u64(d, "unwrapped", told->unwrapped);
+        doc_u64(d, "refused", told->refused);
+        doc_u64(d, "unasked", told->unasked);
+        doc_text(d, "last_error", told->why[0] == 0 ? NULL : told->why);
+        doc_close(d);
+    }
+    doc_close(d);
+}
+
 static void put_demands(struct doc *d, const struct audit *a)
 {
     doc_array(d, "demands");
@@ -222,6 +240,8 @@ static enum kerr write_doc(const struct audit_report *r, bool is_yaml, struct au
     doc_bool(&d, "as_demanded", a->is_met);
     put_demands(&d, a);
     put_source(&d, r);
+    doc_bool(&d, "proving", a->wanted.is_proving);
+    put_plugins(&d, a);
     doc_time(&d, "started_at", r->started_s);
     doc_u64(&d, "duration_ms", r->duration_ms);
     doc_object(&d, "totals");

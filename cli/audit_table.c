@@ -53,6 +53,11 @@ static void put_row(struct table *t, bool is_wide, const struct audit *a,
     }
     table_u64(t, r->counts.classes[VALUE_PLAINTEXT]);
     table_u64(t, r->counts.classes[VALUE_OTHER]);
+    if (a->wanted.is_proving) {
+        table_u64(t, r->counts.proved);
+    } else {
+        table_cell(t, NULL);
+    }
     table_u64(t, r->counts.undecryptable);
     cell_maybe(t, r->is_stale_known, r->counts.stale);
     table_cell(t, audit_verdict_names[r->verdict]);
@@ -61,11 +66,12 @@ static void put_row(struct table *t, bool is_wide, const struct audit *a,
 static enum kerr put_resources(struct buf *to, bool is_wide, const struct audit *a,
                                struct kerrinfo *e)
 {
-    static const char *const usual[] = {"RESOURCE", "EXPECTED",   "KEYS",  "ENCRYPTED", "PLAINTEXT",
-                                        "OTHER",    "UNREADABLE", "STALE", "VERDICT"};
-    static const char *const wide[] = {"RESOURCE",   "EXPECTED", "KEYS",      "KMSV2",     "KMSV1",
-                                       "AESCBC",     "AESGCM",   "SECRETBOX", "PLAINTEXT", "OTHER",
-                                       "UNREADABLE", "STALE",    "VERDICT"};
+    static const char *const usual[] = {"RESOURCE",  "EXPECTED", "KEYS",   "ENCRYPTED",
+                                        "PLAINTEXT", "OTHER",    "PROVED", "UNREADABLE",
+                                        "STALE",     "VERDICT"};
+    static const char *const wide[] = {"RESOURCE", "EXPECTED",   "KEYS",      "KMSV2",     "KMSV1",
+                                       "AESCBC",   "AESGCM",     "SECRETBOX", "PLAINTEXT", "OTHER",
+                                       "PROVED",   "UNREADABLE", "STALE",     "VERDICT"};
     AUTO_TABLE t;
     table_init(&t, is_wide ? wide : usual, is_wide ? ARRAY_LEN(wide) : ARRAY_LEN(usual), e);
     for (size_t i = 0; i < a->resource_count && i < ROWS_MAX; i++) {

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/secret.h"
+#include "cli/audit_plugins.h"
 #include "cli/audit_report.h"
 #include "cli/commands.h"
 
@@ -65,6 +66,7 @@ static enum kerr read_source(const struct options *o, struct audit *a, struct au
 static enum kerr read_wanted(const struct options *o, struct audit_wanted *w, struct kerrinfo *e)
 {
     enum kerr k = KERR_OK;
+    w->is_proving = o->prove;
     w->prefixes = o->prefixes.items;
     w->prefix_count = o->prefixes.count;
     w->current_key = o->current_key;
@@ -85,6 +87,13 @@ static enum kerr conclude(const struct options *o, const struct audit *a, struct
     if (a->totals.undecryptable > 0) {
         return kerr_set(e, KERR_INTEGRITY, "%s: %" PRIu64 " of %" PRIu64 " keys can't be decrypted",
                         verdict, a->totals.undecryptable, a->totals.keys);
+    }
+    if (a->is_kms_down) {
+        return kerr_set(e, KERR_DOWN,
+                        "%s: %" PRIu64 " of %" PRIu64
+                        " keys could not be proved: a KMS plugin could "
+                        "not be asked",
+                        verdict, a->totals.unproved, a->totals.keys);
     }
     if (!a->is_met) {
         return kerr_set(e, KERR_DENIED, "%s%s: not as demanded", verdict,
@@ -127,18 +136,21 @@ enum kerr cmd_audit(void *ctx, const struct opt_call *call, struct kerrinfo *e)
     AUTO_ENCRYPTION_CONFIG config = NULL;
     struct audit_wanted wanted = {.demand_count = 0};
     const struct audit_source_kind *kind = NULL;
+    struct audit_plugins plugins = {.count = 0};
     (void)call;
     enum kerr k = read_wanted(o, &wanted, e);
     k = k == KERR_OK ? audit_source_find(o, &kind, e) : k;
+    /* An audit without --prove keeps no secret, and one with it runs where nobody may raise the
+     * limit: what can't be locked is told, not refused. */
+    k = k == KERR_OK ? secret_start(SECRET_LOCK_BEST_EFFORT, e) : k;
     if (k == KERR_OK && o->encryption_config != NULL) {
-        /* The file's keys are not kept, only passed over: no privilege is asked for to lock them.
-         */
-        k = secret_start(SECRET_LOCK_BEST_EFFORT, e);
-        k = k != KERR_OK ? k : encryption_config_read(o->encryption_config, &config, e);
+        k = o->prove ? encryption_config_read_with_keys(o->encryption_config, &config, e)
+                     : encryption_config_read(o->encryption_config, &config, e);
         /* 1 would say that the audit found something. */
         k = k == KERR_DENIED ? KERR_IO : k;
     }
     wanted.config = config;
     wanted.is_passing = kind != NULL && kind->is_passing;
+    k = k == KERR_OK ? audit_plugins_find(o, config, &plugins, &wanted, e) : k;
     return k == KERR_OK ? audit_source(o, kind, &wanted, e) : k;
 }

@@ -303,6 +303,21 @@ static const struct opt_row rows[] = {
      .type = OPT_LIST,
      .commands = "audit",
      .offset = FIELD(fail_on)},
+    {.name = "prove",
+     .help =
+         "decrypt every encrypted value, each in its turn in locked memory, authenticate it with "
+         "its etcd key and compare the name inside; needs the right to decrypt",
+     .type = OPT_FLAG,
+     .commands = "audit",
+     .offset = FIELD(prove)},
+    {.name = "kms",
+     .value = "[NAME=]unix:PATH",
+     .help =
+         "the socket of the KMS v2 plugin that unwraps for --prove, of provider NAME or of all; "
+         "without it those of --encryption-config",
+     .type = OPT_LIST,
+     .commands = "audit",
+     .offset = FIELD(kms)},
     {.name = "max-findings",
      .value = "N",
      .help = "print at most N findings with json, yaml and csv-findings, without it all; at most N "

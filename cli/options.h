@@ -59,6 +59,8 @@ struct options {
     const char *diff;
     const char *sign;
     const char *public_key;
+    bool prove;
+    struct opt_list kms;
 };
 
 extern const struct opt_program options_program;

@@ -48,22 +48,28 @@ static enum kerr too_many(const struct encryption_store *s, const struct yaml_no
 /* ---- providers ---- */
 
 /* The key itself is measured where it lies in locked memory. */
-static void take_secret(struct encryption_store *s, const struct yaml_node *node,
-                        struct encryption_key *to)
+static enum kerr take_secret(struct encryption_store *s, const struct yaml_node *node,
+                             struct encryption_key *to, struct kerrinfo *e)
 {
+    struct secret **kept = &s->secrets[to - s->keys];
     if (values_is_null(s, node) || (node->kind == YAML_SCALAR && node->raw.len == 0)) {
-        return;
+        return KERR_OK;
     }
     to->secret_line = node->line;
     to->secret_column = node->column;
     if (node->kind != YAML_SCALAR || values_type(s, node) != YAML_TEXT) {
         to->secret = ENCRYPTION_SECRET_WRONG_TYPE;
         values_wrong_type(s, node, "secret", "text");
-        return;
+        return KERR_OK;
     }
-    to->secret = go_base64_len(node->raw, s->is_json, &to->secret_len)
-                     ? ENCRYPTION_SECRET_MEASURED
-                     : ENCRYPTION_SECRET_NOT_BASE64;
+    bool is_base64 = go_base64_len(node->raw, s->is_json, &to->secret_len);
+    to->secret = is_base64 ? ENCRYPTION_SECRET_MEASURED : ENCRYPTION_SECRET_NOT_BASE64;
+    if (!is_base64 || !s->keeps_keys || to->secret_len == 0) {
+        return KERR_OK;
+    }
+    enum kerr k = go_base64_secret(node->raw, s->is_json, to->secret_len, kept, e);
+    to->value = *kept;
+    return k;
 }
 
 static enum kerr read_key(struct encryption_store *s, const struct yaml_node *node,
@@ -86,8 +92,7 @@ static enum kerr read_key(struct encryption_store *s, const struct yaml_node *no
         return KERR_OK;
     }
     values_text(s, found[0], "name of a key", &key->name);
-    take_secret(s, found[1], key);
-    return KERR_OK;
+    return take_secret(s, found[1], key, e);
 }
 
 static enum kerr read_keys(struct encryption_store *s, const struct yaml_node *node,
@@ -426,14 +431,15 @@ static enum kerr read_text(struct encryption_store *s, struct bytes text, struct
     return k;
 }
 
-enum kerr encryption_config_parse(struct bytes text, const char *name,
-                                  struct encryption_config **ret, struct kerrinfo *e)
+static enum kerr parse(struct bytes text, const char *name, bool keeps_keys,
+                       struct encryption_config **ret, struct kerrinfo *e)
 {
     struct encryption_store *s = calloc(1, sizeof *s);
     if (s == NULL) {
         return kerr_set(e, KERR_NOMEM, "no memory for an EncryptionConfiguration");
     }
     s->config.memory = s;
+    s->keeps_keys = keeps_keys;
     AUTO_ENCRYPTION_CONFIG c = &s->config;
     enum kerr k = text_dup(bytes_of_text(name), &s->file, e);
     k = k == KERR_OK ? read_text(s, text, e) : k;
@@ -448,12 +454,30 @@ enum kerr encryption_config_parse(struct bytes text, const char *name,
     return k;
 }
 
-enum kerr encryption_config_read(const char *path, struct encryption_config **ret,
-                                 struct kerrinfo *e)
+enum kerr encryption_config_parse(struct bytes text, const char *name,
+                                  struct encryption_config **ret, struct kerrinfo *e)
+{
+    return parse(text, name, false, ret, e);
+}
+
+static enum kerr read_file(const char *path, bool keeps_keys, struct encryption_config **ret,
+                           struct kerrinfo *e)
 {
     AUTO_SECRET text = NULL;
     enum kerr k = file_read_secret(NULL, path, ENCRYPTION_CONFIG_FILE_MAX, FILE_READ_ANY, &text, e);
-    return k == KERR_OK ? encryption_config_parse(secret_view(text), path, ret, e) : k;
+    return k == KERR_OK ? parse(secret_view(text), path, keeps_keys, ret, e) : k;
+}
+
+enum kerr encryption_config_read(const char *path, struct encryption_config **ret,
+                                 struct kerrinfo *e)
+{
+    return read_file(path, false, ret, e);
+}
+
+enum kerr encryption_config_read_with_keys(const char *path, struct encryption_config **ret,
+                                           struct kerrinfo *e)
+{
+    return read_file(path, true, ret, e);
 }
 
 void encryption_config_free(struct encryption_config *c)
@@ -462,6 +486,9 @@ void encryption_config_free(struct encryption_config *c)
         return;
     }
     struct encryption_store *s = c->memory;
+    for (size_t i = 0; i < s->key_count; i++) {
+        secret_free(s->secrets[i]);
+    }
     free(s->texts);
     free(s->file);
     free(s);

@@ -4,10 +4,11 @@
  * of each value, for checks and reports. It says what stands in the file, not whether it is wise:
  * beyond its form only apiVersion and kind are checked.
  *
- * The file may hold AES and secretbox keys. They are never stored: the file is read into locked
- * memory and parsed there, values of the key `secret` are not even asked of the parser but measured
- * where they lie (is it base64, of how many bytes), no message holds them, and the locked copy is
- * wiped before the functions return. A secret under another key (a typing error) lies in ordinary
+ * The file may hold AES and secretbox keys. They are not stored, but by
+ * encryption_config_read_with_keys in a secret each: the file is read into locked memory and parsed
+ * there, values of the key `secret` are not even asked of the parser but measured where they lie
+ * (is it base64, of how many bytes), no message holds them, and the locked copy is wiped before the
+ * functions return. A secret under another key (a typing error) lies in ordinary
  * memory until then; our copy is wiped too, but libfyaml copies values with escapes and frees them
  * as they are. Messages therefore hold no text of unknown keys either.
  *
@@ -33,6 +34,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/secret.h"
 #include "config/finding.h"
 
 /* Far above what clusters have; a file beyond them is not one. */
@@ -67,7 +69,7 @@ enum encryption_secret {
     ENCRYPTION_SECRET_MEASURED
 };
 
-/* A key of aescbc, aesgcm or secretbox, without the key. */
+/* A key of aescbc, aesgcm or secretbox. */
 struct encryption_key {
     unsigned line;
     unsigned column;
@@ -75,7 +77,8 @@ struct encryption_key {
     enum encryption_secret secret;
     unsigned secret_line;
     unsigned secret_column;
-    size_t secret_len; /* decoded bytes, when it was measured */
+    size_t secret_len;          /* decoded bytes, when it was measured */
+    const struct secret *value; /* NULL unless it was asked for, and is one */
 };
 
 struct encryption_provider {
@@ -118,6 +121,9 @@ struct encryption_config {
 
 enum kerr encryption_config_read(const char *path, struct encryption_config **ret,
                                  struct kerrinfo *e) MUST_CHECK;
+/* The same with the keys themselves, frozen. */
+enum kerr encryption_config_read_with_keys(const char *path, struct encryption_config **ret,
+                                           struct kerrinfo *e) MUST_CHECK;
 /* For tests and fuzzing; `text` may hold secrets, the caller wipes it. */
 enum kerr encryption_config_parse(struct bytes text, const char *name,
                                   struct encryption_config **ret, struct kerrinfo *e) MUST_CHECK;
@@ -129,6 +135,10 @@ void encryption_config_free_at(struct encryption_config **c);
  * NULL. */
 const struct encryption_provider *encryption_config_find_kms(const struct encryption_config *c,
                                                              const char *socket_path);
+
+/* The path of the unix socket that a kms provider's endpoint leads to, with terminator; false when
+ * it leads to none, or does not fit. */
+bool encryption_config_socket_of(const struct encryption_provider *p, char *to, size_t to_size);
 
 /* The entries whose providers kube-apiserver uses for a resource, in its order: those that name it,
  * else the first one with "*.GROUP", else the first with "*.*". The first provider of the first

@@ -13,6 +13,17 @@ static bool leads_to(const struct encryption_provider *p, const char *socket_pat
            strcmp(url.path, socket_path) == 0;
 }
 
+bool encryption_config_socket_of(const struct encryption_provider *p, char *to, size_t to_size)
+{
+    struct go_url url;
+    if (p->endpoint.text == NULL || go_url_parse(p->endpoint.text, &url) != GO_URL_OK ||
+        url.path[0] == 0 || strlen(url.path) >= to_size) {
+        return false;
+    }
+    memcpy(to, url.path, strlen(url.path) + 1);
+    return true;
+}
+
 const struct encryption_provider *encryption_config_find_kms(const struct encryption_config *c,
                                                              const char *socket_path)
 {

@@ -12,6 +12,7 @@ struct encryption_store {
     struct lint_list faults;
     struct yaml *doc;
     bool is_json;
+    bool keeps_keys;
     char *file;
     char *texts; /* one behind the other; as large as they can get */
     size_t texts_len;
@@ -19,6 +20,7 @@ struct encryption_store {
     struct encryption_value resources[ENCRYPTION_CONFIG_RESOURCES_MAX];
     struct encryption_provider providers[ENCRYPTION_CONFIG_PROVIDERS_MAX];
     struct encryption_key keys[ENCRYPTION_CONFIG_KEYS_MAX];
+    struct secret *secrets[ENCRYPTION_CONFIG_KEYS_MAX]; /* of keys[i] */
     size_t entry_count;
     size_t resource_count;
     size_t provider_count;

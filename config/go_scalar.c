@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/secret.h"
+#include "base/base64.h"
 
 /* Longest number that is looked at; a longer one is text or was never meant as a number. */
 #define NUMBER_MAX 512
@@ -360,4 +360,47 @@ bool go_base64_len(struct bytes text, bool is_json, size_t *ret)
     bool is_whole = (chars + pads) % 4 == 0 && (pads == 0 || chars % 4 == 4 - pads);
     *ret = chars / 4 * 3 + (pads == 0 ? 0 : 3 - pads);
     return is_whole;
+}
+
+/* Our decoder wants the bits behind the last byte to be zero. */
+static void drop_last_bits(uint8_t *chars, size_t count)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t pads = 0;
+    while (pads < 2 && pads + 1 < count && chars[count - 1 - pads] == '=') {
+        pads++;
+    }
+    uint8_t *last = &chars[count - 1 - pads];
+    const char *at = memchr(alphabet, *last, sizeof alphabet - 1);
+    if (pads > 0 && at != NULL) {
+        *last = (uint8_t)alphabet[(size_t)(at - alphabet) >> 2 * pads << 2 * pads];
+    }
+}
+
+enum kerr go_base64_secret(struct bytes text, bool is_json, size_t len, struct secret **ret,
+                           struct kerrinfo *e)
+{
+    AUTO_SECRET chars = NULL;
+    AUTO_SECRET made = NULL;
+    const char *p = (const char *)text.ptr;
+    const char *end = p + text.len;
+    size_t count = 0;
+    enum kerr k = secret_new(text.len, &chars, e);
+    while (k == KERR_OK && p < end) {
+        int c = next_char(&p, end, is_json);
+        if (c != '\r' && c != '\n') {
+            secret_bytes(chars)[count++] = (uint8_t)c;
+        }
+    }
+    if (k == KERR_OK) {
+        drop_last_bits(secret_bytes(chars), count);
+    }
+    k = k != KERR_OK ? k
+                     : base64_read_secret(bytes_of(secret_view(chars).ptr, count), len, &made, e);
+    if (k == KERR_OK) {
+        secret_freeze(made);
+        *ret = secret_take(&made);
+    }
+    return k;
 }

@@ -9,6 +9,7 @@
 #ifndef ETCDSEAL_CONFIG_GO_SCALAR_H
 #define ETCDSEAL_CONFIG_GO_SCALAR_H
 
+#include "base/secret.h"
 #include "config/yaml.h"
 
 /* The type of a plain scalar (one without quotes), by its characters alone. */
@@ -22,5 +23,9 @@ bool go_is_json(struct bytes text, size_t *ret_at);
  * it (line ends are passed over); false when it is not base64. `text` is what stands between the
  * quotes; with `is_json` it may hold escapes. Nothing is stored: for secrets. */
 bool go_base64_len(struct bytes text, bool is_json, size_t *ret);
+/* The bytes themselves, frozen: for a value that go_base64_len measured as `len` > 0. Bits behind
+ * the last byte are dropped, as Go does. NOMEM, LIMIT. */
+enum kerr go_base64_secret(struct bytes text, bool is_json, size_t len, struct secret **ret,
+                           struct kerrinfo *e) MUST_CHECK;
 
 #endif

@@ -8,6 +8,7 @@
  */
 #include "kms/kms.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -286,6 +287,85 @@ enum kerr kms_encode_decrypt_response(const struct secret *plaintext, struct sec
         (void)protobuf_c_message_pack(&m.base, secret_bytes(*ret));
     }
     return k;
+}
+
+/* ---- the client's side ---- */
+
+enum kerr kms_decode_status_response(struct bytes message, struct kms_status *ret,
+                                     struct kerrinfo *e)
+{
+    AUTO(arena_free_at) struct arena *a = NULL;
+    ProtobufCMessage *base = NULL;
+    enum kerr k = arena_new(ARENA_MAX_BYTES, &a, e);
+    if (k == KERR_OK) {
+        k = unpack(&v2__status_response__descriptor, KMS_STATUS_RESPONSE_MAX, message, a, &base, e);
+    }
+    if (k != KERR_OK) {
+        return k;
+    }
+    const V2__StatusResponse *m = (const V2__StatusResponse *)base;
+    struct kms_status found = {.version = view(m->version),
+                               .healthz = view(m->healthz),
+                               .key_id = view(m->key_id),
+                               .arena = a};
+    k = check_text("key_id", found.key_id, KMS_KEY_ID_MAX, e);
+    if (k == KERR_OK) {
+        *ret = found;
+        a = NULL;
+    }
+    return k;
+}
+
+void kms_status_done(struct kms_status *s)
+{
+    arena_free(s->arena);
+    *s = (struct kms_status){.arena = NULL};
+}
+
+enum kerr kms_encode_decrypt_request(const struct kms_sealed_seed *seed, const char *uid,
+                                     struct buf *ret, struct kerrinfo *e)
+{
+    size_t count = seed->annotation_count;
+    V2__Annotation *rows = calloc(count + 1, sizeof *rows);
+    V2__Annotation **row_at = calloc(count + 1, sizeof *row_at);
+    enum kerr k = rows == NULL || row_at == NULL
+                      ? kerr_set(e, KERR_NOMEM, "no memory for %zu annotations", count)
+                      : KERR_OK;
+    for (size_t i = 0; i < count && k == KERR_OK; i++) {
+        rows[i] = (V2__Annotation)V2__ANNOTATION__INIT;
+        rows[i].name = borrow(seed->annotations[i].name);
+        rows[i].value = borrow(seed->annotations[i].value);
+        row_at[i] = &rows[i];
+    }
+    V2__DecryptRequest m = V2__DECRYPT_REQUEST__INIT;
+    m.ciphertext = borrow(seed->ciphertext);
+    m.uid = borrow(bytes_of_text(uid));
+    m.key_id = borrow(seed->key_id);
+    m.annotations = row_at;
+    m.n_annotations = count;
+    k = k == KERR_OK ? pack(&m.base, ret, e) : k;
+    free(row_at);
+    free(rows);
+    return k;
+}
+
+enum kerr kms_decode_decrypt_response(struct bytes message, struct secret **ret, struct kerrinfo *e)
+{
+    AUTO(arena_free_at) struct arena *a = NULL;
+    ProtobufCMessage *base = NULL;
+    enum kerr k = arena_new(ARENA_MAX_BYTES, &a, e);
+    if (k == KERR_OK) {
+        k = unpack(&v2__decrypt_response__descriptor, KMS_DECRYPT_RESPONSE_MAX, message, a, &base,
+                   e);
+    }
+    if (k != KERR_OK) {
+        return k;
+    }
+    const V2__DecryptResponse *m = (const V2__DecryptResponse *)base;
+    if (m->plaintext.len == 0) {
+        return kerr_set(e, KERR_INPUT, "DecryptResponse without a plaintext");
+    }
+    return secret_from_bytes(view(m->plaintext), ret, e);
 }
 
 void kms_key_id_hash(struct bytes key_id, char to[static KMS_KEY_ID_HASH_BYTES])

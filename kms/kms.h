@@ -29,6 +29,8 @@
 #define KMS_CIPHERTEXT_MAX        1024  /* encryptedDEKSourceMaxSize */
 #define KMS_ANNOTATIONS_MAX_BYTES 32768 /* annotationsMaxSize: names and values together */
 #define KMS_ANNOTATIONS_MAX       8
+#define KMS_STATUS_RESPONSE_MAX   4096
+#define KMS_DECRYPT_RESPONSE_MAX  2048
 
 enum kms_method { KMS_STATUS, KMS_ENCRYPT, KMS_DECRYPT, KMS_METHOD_COUNT };
 
@@ -84,6 +86,34 @@ enum kerr kms_encode_encrypt_response(const struct kms_encrypt_response *r, stru
                                       struct kerrinfo *e) MUST_CHECK;
 /* The whole message is secret, so it is made in locked memory. */
 enum kerr kms_encode_decrypt_response(const struct secret *plaintext, struct secret **ret,
+                                      struct kerrinfo *e) MUST_CHECK;
+
+/* ---- the client's side ---- */
+
+/* An answer of a plugin, which may be anybody's. */
+struct kms_status {
+    struct bytes version;
+    struct bytes healthz;
+    struct bytes key_id;
+    void *arena;
+};
+
+/* What a stored value says of its seed. Unlike a daemon of ours, plugins may make any number of
+ * annotations. */
+struct kms_sealed_seed {
+    struct bytes ciphertext;
+    struct bytes key_id;
+    const struct kms_annotation *annotations;
+    size_t annotation_count;
+};
+
+void kms_status_done(struct kms_status *s); /* all zero is fine */
+enum kerr kms_decode_status_response(struct bytes message, struct kms_status *ret,
+                                     struct kerrinfo *e) MUST_CHECK;
+enum kerr kms_encode_decrypt_request(const struct kms_sealed_seed *seed, const char *uid,
+                                     struct buf *ret, struct kerrinfo *e) MUST_CHECK;
+/* INPUT for an answer without a plaintext. */
+enum kerr kms_decode_decrypt_response(struct bytes message, struct secret **ret,
                                       struct kerrinfo *e) MUST_CHECK;
 
 /* "sha256:" and 64 hex digits, as kube-apiserver labels its metrics with hashed key ids; the empty

@@ -6,7 +6,8 @@
 #include "base/text.h"
 #include "stored/wire.h"
 
-#define PREFIX "k8s:enc:"
+#define PREFIX         "k8s:enc:"
+#define NAME_MAX_BYTES 256 /* of a key's name that is looked for */
 
 #define GCM_NONCE       12
 #define GCM_TAG         16
@@ -208,6 +209,39 @@ static void check(struct stored_value *v, size_t name_len)
     }
 }
 
+/* The length of the text before the next ':' from `from` on; false when what stands there is no
+ * text. */
+static bool next_name(struct bytes named, size_t from, size_t *ret)
+{
+    for (size_t i = from; i < named.len && i < NAME_MAX_BYTES; i++) {
+        if (named.ptr[i] == ':') {
+            *ret = i;
+            return true;
+        }
+        if (named.ptr[i] < ' ' || named.ptr[i] > '~') {
+            return false;
+        }
+    }
+    return false;
+}
+
+/* Ends the name at the first ':' behind which the form is right; when there is none, at the first.
+ * A name of KMS v2 has no ':'. */
+static void check_names(struct stored_value *v, size_t first)
+{
+    check(v, first);
+    if (v->fault == NULL || v->class_of == VALUE_KMSV2) {
+        return;
+    }
+    size_t at = first;
+    while (v->fault != NULL && next_name(v->named, at + 1, &at)) {
+        check(v, at);
+    }
+    if (v->fault != NULL) {
+        check(v, first);
+    }
+}
+
 static void read_encrypted(struct bytes value, struct stored_value *v)
 {
     struct bytes rest = behind(value, strlen(PREFIX));
@@ -221,7 +255,7 @@ static void read_encrypted(struct bytes value, struct stored_value *v)
         const uint8_t *colon = memchr(v->named.ptr, ':', v->named.len);
         v->fault = "a prefix without a name";
         if (colon != NULL) {
-            check(v, (size_t)(colon - v->named.ptr));
+            check_names(v, (size_t)(colon - v->named.ptr));
         }
         return;
     }

@@ -59,8 +59,9 @@ struct stored_value {
 
 void value_read(struct bytes value, struct stored_value *ret);
 
-/* Key names, and names of KMS v1 providers, may hold ':'; value_read ends them at the first. When
- * the value was written under the name `name` this takes it over, and says true. */
+/* Key names, and names of KMS v1 providers, may hold ':'; value_read ends them at the first behind
+ * which the form is right. When the value was written under the name `name` this takes it over, and
+ * says true. */
 bool value_is_named(struct stored_value *v, struct bytes name);
 
 /* The annotations of an EncryptedObject, one after the other: *at is 0 at first. */

@@ -128,7 +128,9 @@ class Db:
 
 # --- what kube-apiserver stores ----------------------------------------------------------------------
 
-def plaintext(kind="Secret", api_version="v1", body=b"\x0a\x10" + b"m" * 16):
+def plaintext(kind="Secret", api_version="v1", body=b"\x0a\x10" + b"m" * 16, name=None, namespace=""):
+    if name is not None:
+        body = field(1, field(1, name) + field(3, namespace))
     return b"k8s\0" + field(1, field(1, api_version) + field(2, kind)) + field(2, body)
 
 

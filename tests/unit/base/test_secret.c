@@ -23,7 +23,7 @@ static void test_lengths(void **state)
     struct kerrinfo e = {0};
     AUTO_SECRET s = NULL;
     assert_refused(&e, KERR_LIMIT, "a secret of 0 bytes", secret_new(0, &s, &e));
-    assert_refused(&e, KERR_LIMIT, "allowed are 1 to 1048576",
+    assert_refused(&e, KERR_LIMIT, "allowed are 1 to 2097152",
                    secret_new(SECRET_MAX_BYTES + 1, &s, &e));
     assert_refused(&e, KERR_LIMIT, "a secret of 0 bytes",
                    secret_from_bytes(bytes_of(NULL, 0), &s, &e));

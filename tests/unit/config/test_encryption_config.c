@@ -328,58 +328,32 @@ static void test_keys_limit(void **state)
                 "more than 512 keys in one file");
 }
 
-static const char *const two_sockets =
-    ENTRY("{kms: {name: a, endpoint: \"unix:///run/v1.sock\"}},"
-          "{kms: {apiVersion: v2, name: b}},"
-          "{kms: {apiVersion: v2, name: c, endpoint: \"unix:///run/v2.sock\"}},"
-          "{kms: {apiVersion: v2, name: d, endpoint: \"unix:/run/short.sock\"}},"
-          "{kms: {apiVersion: v2, name: e, endpoint: \"unix:///run/v2.sock\"}}");
-
-static void test_find_kms(void **state)
+static void test_keys(void **state)
 {
     (void)state;
-    AUTO_ENCRYPTION_CONFIG c = parse_good(two_sockets);
-    const struct encryption_provider *p = encryption_config_find_kms(c, "/run/v2.sock");
-    assert_ptr_equal(p, &c->entries[0].providers[2]);
-    p = encryption_config_find_kms(c, "/run/short.sock");
-    assert_string_equal(p->name.text, "d");
-    assert_null(encryption_config_find_kms(c, "/run/v1.sock"));
-    assert_null(encryption_config_find_kms(c, "/run/v2.soc"));
-    assert_null(encryption_config_find_kms(c, "/run/v2.sock2"));
-    assert_null(encryption_config_find_kms(c, "/RUN/v2.sock"));
-    AUTO_ENCRYPTION_CONFIG empty = parse_good(HEAD "resources: []");
-    assert_null(encryption_config_find_kms(empty, "/run/v2.sock"));
-}
-
-static void test_find_resource(void **state)
-{
-    (void)state;
-    AUTO_ENCRYPTION_CONFIG c =
-        parse_good(HEAD "resources: [{resources: [secrets, deployments.apps], providers: []}, "
-                        "{resources: [\"*.apps\"], providers: []}, {resources: [secrets, \"*.\"], "
-                        "providers: []}, {resources: [\"*.*\"], providers: []}]");
-    static const struct {
-        const char *resource;
-        const char *group;
-        size_t count;
-        size_t at[2];
-    } rows[] = {
-        {"secrets", "", 2, {0, 2}}, {"deployments", "apps", 1, {0}}, {"daemonsets", "apps", 1, {1}},
-        {"configmaps", "", 1, {2}}, {"jobs", "batch", 1, {3}},       {"secrets", "apps", 1, {1}},
-    };
-    const struct encryption_entry *found[ENCRYPTION_CONFIG_ENTRIES_MAX];
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        size_t count = encryption_config_find_resource(c, bytes_of_text(rows[i].resource),
-                                                       bytes_of_text(rows[i].group), found);
-        assert_int_equal(count, rows[i].count);
-        for (size_t j = 0; j < count; j++) {
-            assert_ptr_equal(found[j], &c->entries[rows[i].at[j]]);
-        }
+    static const char text[] =
+        HEAD "resources:\n- resources: [secrets]\n  providers:\n  - aescbc:\n      keys:\n"
+             "      - {name: a, secret: MDEyMzQ1Njc4OWFiY2RlZg==}\n      - {name: b}\n"
+             "      - {name: c, secret: no-base64}\n  - secretbox:\n      keys:\n"
+             "      - {name: d, secret: MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=}\n";
+    struct kerrinfo e = {0};
+    char *folder = test_folder_new();
+    char *path = test_path(folder, "enc.yaml");
+    test_write_file(folder, "enc.yaml", bytes_of_text(text));
+    AUTO_ENCRYPTION_CONFIG without = NULL;
+    AUTO_ENCRYPTION_CONFIG with = NULL;
+    assert_ok(&e, encryption_config_read(path, &without, &e));
+    assert_ok(&e, encryption_config_read_with_keys(path, &with, &e));
+    for (size_t i = 0; i < 2; i++) {
+        assert_null(without->entries[0].providers[i].keys[0].value);
     }
-    AUTO_ENCRYPTION_CONFIG none = parse_good(HEAD "resources: []");
-    assert_int_equal(
-        encryption_config_find_resource(none, bytes_of_text("secrets"), bytes_of_text(""), found),
-        0);
+    const struct encryption_key *keys = with->entries[0].providers[0].keys;
+    assert_true(bytes_equal_text(secret_view(keys[0].value), "0123456789abcdef"));
+    assert_true(keys[1].value == NULL && keys[2].value == NULL);
+    assert_true(bytes_equal_text(secret_view(with->entries[0].providers[1].keys[0].value),
+                                 "0123456789abcdef0123456789abcdef"));
+    free(path);
+    test_folder_remove(folder);
 }
 
 static void test_files(void **state)
@@ -581,8 +555,7 @@ int main(void)
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_keys_limit),
-        cmocka_unit_test(test_find_kms),
-        cmocka_unit_test(test_find_resource),
+        cmocka_unit_test(test_keys),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_no_secret_stays_in_memory),
     };

@@ -130,12 +130,41 @@ static void test_base64(void **state)
     }
 }
 
+static void test_base64_secret(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool is_json;
+        const char *bytes;
+    } rows[] = {
+        {"QQ==", false, "A"},         {"QR==", false, "A"}, /* bits behind the last byte */
+        {"QUL=", false, "AB"},        {"QUJD", false, "ABC"},  {"QUJD\nQQ\r=\n=", false, "ABCA"},
+        {"\\u0051Q==\\n", true, "A"}, {"Pz8\\/", true, "???"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct kerrinfo e = {0};
+        AUTO_SECRET made = NULL;
+        struct bytes text = bytes_of_text(rows[i].text);
+        size_t len = 0;
+        assert_true(go_base64_len(text, rows[i].is_json, &len));
+        assert_ok(&e, go_base64_secret(text, rows[i].is_json, len, &made, &e));
+        if (!bytes_equal_text(secret_view(made), rows[i].bytes)) {
+            fail_msg("%s", rows[i].text);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_types),
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_base64_secret),
     };
+    if (secret_start(SECRET_LOCK_BEST_EFFORT, &(struct kerrinfo){0}) != KERR_OK) {
+        return 1;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,10 @@ static void test_recorded_values(void **state)
 static void test_names_with_colons(void **state)
 {
     (void)state;
+    read_text("k8s:enc:aescbc:v1:a:b:c:iv-of-16-bytes--and-a-block-of16");
+    assert_true(v.fault == NULL && bytes_equal_text(v.provider, "a:b:c"));
+    read_text("k8s:enc:aescbc:v1:a:b:iv-of-16-bytes--and-no-block");
+    assert_true(v.fault != NULL && bytes_equal_text(v.provider, "a"));
     read_text("k8s:enc:aesgcm:v1:a:b:nonce-12-byte-and-a-tag-16-b");
     assert_true(bytes_equal_text(v.provider, "a"));
     assert_true(value_is_named(&v, bytes_of_text("a:b")));

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A few threads that share the work of a loop. The caller's thread is one of them, so a pool of one
+ * starts none. Private to audit.
+ */
+#ifndef ETCDSEAL_AUDIT_POOL_H
+#define ETCDSEAL_AUDIT_POOL_H
+
+#include "base/bytes.h"
+
+#define POOL_THREADS_MAX 16
+
+struct pool;
+
+/* Called once for each index, on any of the threads; `worker` is below the number of threads, and
+ * one call at a time has it. */
+typedef void pool_fn(void *ctx, unsigned worker, size_t index);
+
+/* 1 … POOL_THREADS_MAX threads. NOMEM. */
+enum kerr pool_new(unsigned threads, struct pool **ret, struct kerrinfo *e) MUST_CHECK;
+void pool_free(struct pool *p); /* NULL is fine */
+/* Returns when `fn` has returned for every index below `count`; everything it wrote is seen then.
+ */
+void pool_run(struct pool *p, size_t count, pool_fn *fn, void *ctx);
+
+#endif
