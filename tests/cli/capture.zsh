@@ -20,6 +20,7 @@ compadd() {
 
 capture() {
     _main_complete
+    compstate[list]='' # shows nothing: it would ask before a long list, and take the next line for yes or no
     print DONE >> $CAPTURED
 }
 zle -C capture list-choices capture
