@@ -28,10 +28,9 @@ const char *const audit_verdict_names[AUDIT_VERDICT_COUNT] = {
 };
 
 const char *const audit_place_names[AUDIT_PLACE_COUNT] = {
-    [AUDIT_OLD_REVISIONS] = "old_revisions",
-    [AUDIT_FREE_PAGES] = "free_pages",
-    [AUDIT_PAGE_SLACK] = "page_slack",
-    [AUDIT_WAL] = "wal",
+    [AUDIT_OLD_REVISIONS] = "old_revisions",   [AUDIT_FREE_PAGES] = "free_pages",
+    [AUDIT_PAGE_SLACK] = "page_slack",         [AUDIT_WAL] = "wal",
+    [AUDIT_KINE_OLD_VALUE] = "kine_old_value",
 };
 
 const char *const audit_demand_names[AUDIT_DEMAND_COUNT] = {

@@ -67,6 +67,7 @@ enum audit_place {
     AUDIT_FREE_PAGES,
     AUDIT_PAGE_SLACK,
     AUDIT_WAL,
+    AUDIT_KINE_OLD_VALUE,
     AUDIT_PLACE_COUNT
 };
 extern const char *const audit_place_names[AUDIT_PLACE_COUNT]; /* "old_revisions", … */

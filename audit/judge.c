@@ -84,6 +84,7 @@ const enum audit_rule audit_place_rules[AUDIT_PLACE_COUNT] = {
     [AUDIT_FREE_PAGES] = AUDIT_RULE_RESIDUE_FREE_PAGES,
     [AUDIT_PAGE_SLACK] = AUDIT_RULE_RESIDUE_PAGE_SLACK,
     [AUDIT_WAL] = AUDIT_RULE_RESIDUE_WAL,
+    [AUDIT_KINE_OLD_VALUE] = AUDIT_RULE_RESIDUE_KINE_OLD_VALUE,
 };
 
 /* What is missing to a proof: plugins that could not be asked, and resources with values that are

@@ -60,6 +60,24 @@ enum kerr count_item(struct audit *a, const struct audit_item *item, struct kerr
 /* Equal for equal encrypted seeds; never 0. */
 uint64_t count_seed_hash(const struct stored_value *v);
 
+/* ---- scan.c ---- */
+
+/* A record in bytes that are not in use. etcd's has one value, kine's the one of before too. */
+#define SCAN_VALUES_MAX 2
+struct scan_found {
+    const uint8_t *at;
+    size_t len; /* behind which is looked for the next */
+    struct bytes key;
+    struct bytes values[SCAN_VALUES_MAX]; /* empty ones are none */
+};
+
+/* The record whose key begins at `key`, which lies in `in`; false when there is none. */
+typedef bool scan_around_fn(const void *ctx, struct bytes in, const uint8_t *key,
+                            struct scan_found *ret);
+/* As audit_scan, for any form of record. */
+enum kerr scan_with(struct audit *a, enum audit_place place, struct bytes data,
+                    scan_around_fn *around, const void *ctx, struct kerrinfo *e) MUST_CHECK;
+
 /* ---- expect.c ---- */
 
 enum reading {

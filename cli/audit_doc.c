@@ -192,7 +192,6 @@ static void put_residue(struct doc *d, const struct audit *a)
         doc_close(d);
         doc_close(d);
     }
-    doc_text(d, "kine_old_value", NULL); /* etcd has none */
     doc_close(d);
 }
 

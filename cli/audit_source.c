@@ -14,6 +14,7 @@
 static const struct audit_source_kind *const kinds[] = {
     &audit_source_snapshot,
     &audit_source_data_dir,
+    &audit_source_kine,
 };
 
 /* ---- what can go wrong ---- */

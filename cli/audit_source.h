@@ -44,7 +44,7 @@ struct audit_source_kind {
 struct audit_source {
     const struct audit_source_kind *kind;
     const char *name;         /* as it was given; borrowed */
-    const char *kind_name;    /* "snapshot", "db", "data-dir" */
+    const char *kind_name;    /* "snapshot", "db", "data-dir", "kine" */
     struct audit_file *files; /* the database, then the log in its order */
     size_t count;
     uint64_t size; /* of all files, in bytes */
@@ -75,5 +75,6 @@ enum kerr audit_source_add_file(struct audit_source *s, char *path, struct kerri
 
 extern const struct audit_source_kind audit_source_snapshot; /* cli/source_files.c */
 extern const struct audit_source_kind audit_source_data_dir;
+extern const struct audit_source_kind audit_source_kine; /* cli/source_kine.c */
 
 #endif

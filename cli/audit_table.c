@@ -81,13 +81,19 @@ static enum kerr put_resources(struct buf *to, bool is_wide, const struct audit 
     return k == KERR_OK ? put_more(to, a->resource_count, e) : k;
 }
 
+/* Places that etcd does not have come last, and are left out for it. */
+static size_t place_count(const struct audit *a)
+{
+    return AUDIT_PLACE_COUNT - (a->residue[AUDIT_KINE_OLD_VALUE].is_seen ? 0 : 1);
+}
+
 static enum kerr put_key_ids(struct buf *to, const struct audit *a, struct kerrinfo *e)
 {
-    static const char *const titles[] = {"PROVIDER",   "KEY",        "OBJECTS",
-                                         "SEEDS",      "CLASS",      "OLD-REVISIONS",
-                                         "FREE-PAGES", "PAGE-SLACK", "WAL"};
+    static const char *const titles[] = {"PROVIDER", "KEY",           "OBJECTS",    "SEEDS",
+                                         "CLASS",    "OLD-REVISIONS", "FREE-PAGES", "PAGE-SLACK",
+                                         "WAL",      "KINE-OLD-VALUE"};
     AUTO_TABLE t;
-    table_init(&t, titles, ARRAY_LEN(titles), e);
+    table_init(&t, titles, ARRAY_LEN(titles) - AUDIT_PLACE_COUNT + place_count(a), e);
     for (size_t i = 0; i < a->key_id_count && i < ROWS_MAX; i++) {
         const struct audit_key_id *row = &a->key_ids[i];
         bool is_v2 = row->class_of == VALUE_KMSV2;
@@ -100,7 +106,7 @@ static enum kerr put_key_ids(struct buf *to, const struct audit *a, struct kerri
             table_cell(&t, NULL);
         }
         table_cell(&t, value_class_names[row->class_of]);
-        for (size_t j = 0; j < AUDIT_PLACE_COUNT; j++) {
+        for (size_t j = 0; j < place_count(a); j++) {
             if (is_v2 && a->residue[j].is_seen) {
                 table_u64(&t, row->residue[j]);
             } else {
@@ -118,7 +124,7 @@ static enum kerr put_residue(struct buf *to, const struct audit *a, struct kerri
     static const char *const titles[] = {"LEFT-OVER", "VALUES", "PLAINTEXT"};
     AUTO_TABLE t;
     table_init(&t, titles, ARRAY_LEN(titles), e);
-    for (size_t i = 0; i < AUDIT_PLACE_COUNT; i++) {
+    for (size_t i = 0; i < place_count(a); i++) {
         table_cell(&t, audit_place_names[i]);
         cell_maybe(&t, a->residue[i].is_seen, a->residue[i].values);
         cell_maybe(&t, a->residue[i].is_seen, a->residue[i].plaintext);

@@ -279,6 +279,13 @@ static const struct opt_row rows[] = {
      .type = OPT_PATH,
      .commands = "audit",
      .offset = FIELD(data_dir)},
+    {.name = "kine",
+     .value = "FILE",
+     .help = "the SQLite file of kine, in which k3s keeps its keys, with its -wal: "
+             "/var/lib/rancher/k3s/server/db/state.db; k3s may run",
+     .type = OPT_PATH,
+     .commands = "audit",
+     .offset = FIELD(kine)},
     {.name = "prefix",
      .value = "PREFIX",
      .help = "what Kubernetes' keys begin with, such as /registry/; without it found in the keys",

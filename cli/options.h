@@ -48,6 +48,7 @@ struct options {
     bool no_default_policy;
     const char *snapshot;
     const char *data_dir;
+    const char *kine;
     struct opt_list prefixes;
     struct opt_list demands;
     struct opt_list fail_on;

@@ -62,7 +62,8 @@ static const char *known_as(struct bytes file)
         {"\x1f\x8b", "compressed by gzip: unpack it first"},
         {"\x28\xb5\x2f\xfd", "compressed by zstd: unpack it first"},
         {"PK\x03\x04", "a zip archive: unpack it first"},
-        {"SQLite format 3", "an SQLite database, as kine keeps it"},
+        {"SQLite format 3",
+         "an SQLite database; if it is kine's, that of k3s, audit it with --kine"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         size_t len = strlen(rows[i].magic);

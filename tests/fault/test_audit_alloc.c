@@ -2,12 +2,16 @@
 /* Every allocation that our own code makes during an audit fails in turn: it ends with NOMEM and
  * leaks nothing (seen by the address sanitizer's run of this test). */
 #include "audit/db.h"
+#include "audit/kine.h"
 #include "tests/fault/failing_alloc.h"
 #include "tests/lib/testlib.h"
 
 #define LEAST 9 /* tables of resources, key ids, seeds, findings, latest revisions, pages; rows */
 
+#define LEAST_KINE 11 /* the same, but for revisions and pages: the database, its names, copies */
+
 static struct buf file;
+static struct buf kine_file; /* four bytes, then a database */
 
 static enum kerr audit_file(struct kerrinfo *e)
 {
@@ -21,29 +25,57 @@ static enum kerr audit_file(struct kerrinfo *e)
     return k == KERR_OK ? audit_judge(&a, e) : k;
 }
 
-static void auditing(void **state)
+static enum kerr audit_kine_file(struct kerrinfo *e)
 {
-    (void)state;
+    const struct audit_wanted wanted = {.current_key = "none", .is_passing = true};
+    AUTO_AUDIT a = {.tables = NULL};
+    AUTO_SQLITE_PAGES pages = {.count = 0};
+    AUTO_KINE kine = NULL;
+    struct audit_store found;
+    enum kerr k = audit_begin(&wanted, &a, e);
+    k = k == KERR_OK ? sqlite_pages_open(bytes_of(kine_file.ptr + 4, kine_file.len - 4),
+                                         bytes_of(NULL, 0), "file", &pages, e)
+                     : k;
+    k = k == KERR_OK ? kine_open(&pages, &kine, e) : k;
+    k = k == KERR_OK ? audit_kine(&a, kine, &pages, NULL, NULL, &found, e) : k;
+    return k == KERR_OK ? audit_judge(&a, e) : k;
+}
+
+static void fail_each(enum kerr (*audit)(struct kerrinfo *e), int least)
+{
     int n = 0;
     bool is_done = false;
     while (!is_done) {
         struct kerrinfo e = {0};
         allocations = 0;
         fail_at = ++n;
-        enum kerr k = audit_file(&e);
+        enum kerr k = audit(&e);
         is_done = allocations < n;
         fail_at = 0;
         if (k != (is_done ? KERR_OK : KERR_NOMEM)) {
             fail_msg("allocation %d: %s: %s", n, kerr_name(k), e.text);
         }
     }
-    assert_true(n > LEAST);
+    assert_true(n > least);
+}
+
+static void auditing(void **state)
+{
+    (void)state;
+    fail_each(audit_file, LEAST);
+}
+
+static void auditing_kine(void **state)
+{
+    (void)state;
+    fail_each(audit_kine_file, LEAST_KINE);
 }
 
 static int read_seed(void **state)
 {
     (void)state;
     file = test_read_file(TEST_SOURCE "/tests/fuzz/seeds/etcd_db", "left-over");
+    kine_file = test_read_file(TEST_SOURCE "/tests/fuzz/seeds/kine", "rows");
     return 0;
 }
 
@@ -51,11 +83,13 @@ static int free_seed(void **state)
 {
     (void)state;
     buf_done(&file);
+    buf_done(&kine_file);
     return 0;
 }
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {cmocka_unit_test(auditing)};
+    static const struct CMUnitTest tests[] = {cmocka_unit_test(auditing),
+                                              cmocka_unit_test(auditing_kine)};
     return cmocka_run_group_tests_name("audit.alloc", tests, read_seed, free_seed);
 }
