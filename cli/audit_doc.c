@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/text.h"
@@ -26,6 +27,39 @@ static void put_counts(struct doc *d, const struct audit_counts *c, bool is_stal
     put_maybe(d, "stale", is_stale_known, c->stale);
 }
 
+/* As etcdctl shows them. */
+static void put_id(struct doc *d, const char *name, bool is_known, uint64_t id)
+{
+    char text[2 * sizeof id + 1];
+    (void)snprintf(text, sizeof text, "%" PRIx64, id);
+    doc_text(d, name, is_known ? text : NULL);
+}
+
+/* What a running etcd says of itself, and a file does not. */
+static void put_live(struct doc *d, const struct audit_source *s)
+{
+    static const struct audit_etcd none = {.revision_count = 0};
+    bool is_live = s->live != NULL;
+    const struct audit_etcd *live = is_live ? s->live : &none;
+    doc_array(d, "endpoints");
+    for (size_t i = 0; is_live && i < etcd_endpoint_count(s->etcd); i++) {
+        doc_text(d, NULL, etcd_endpoint_at(s->etcd, i));
+    }
+    doc_close(d);
+    doc_text(d, "endpoint", is_live ? etcd_endpoint(s->etcd) : NULL);
+    doc_text(d, "etcd_version", is_live ? live->status.version : NULL);
+    put_id(d, "cluster_id", is_live, live->status.cluster_id);
+    put_id(d, "member_id", is_live, live->status.member_id);
+    put_maybe(d, "db_size", is_live, live->status.db_size);
+    put_maybe(d, "db_size_in_use", live->status.db_size_in_use > 0, live->status.db_size_in_use);
+    doc_bool(d, "is_partial", s->is_partial);
+    doc_array(d, "revisions");
+    for (size_t i = 0; i < live->revision_count; i++) {
+        doc_u64(d, NULL, live->revisions[i]);
+    }
+    doc_close(d);
+}
+
 static void put_source(struct doc *d, const struct audit_report *r)
 {
     const struct audit_store *found = &r->source->found;
@@ -41,8 +75,7 @@ static void put_source(struct doc *d, const struct audit_report *r)
         doc_close(d);
     }
     doc_close(d);
-    doc_text(d, "cluster_id", NULL); /* a database file does not say them */
-    doc_text(d, "member_id", NULL);
+    put_live(d, r->source);
     doc_u64(d, "revision", found->revision);
     doc_u64(d, "compact_revision", found->compact_revision);
     put_maybe(d, "records", found->has_records, found->record_count);

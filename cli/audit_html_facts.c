@@ -150,6 +150,22 @@ static void put_command(struct audit_page *p)
     append_text(&p->a, "</dd>\n");
 }
 
+/* What a running etcd says of itself. */
+static void put_live(struct audit_page *p, const struct audit_source *source)
+{
+    if (source->live == NULL) {
+        return;
+    }
+    const struct etcd_status *s = &source->live->status;
+    put_fact(p, "Endpoint", etcd_endpoint(source->etcd));
+    put_fact(p, "etcd", s->version);
+    append_printf(&p->a, "<dt>Cluster and member</dt><dd>%" PRIx64 ", %" PRIx64 "</dd>\n",
+                  s->cluster_id, s->member_id);
+    put_fact_number(p, "Bytes of its database", s->db_size);
+    put_fact_number(p, "Of them in use", s->db_size_in_use);
+    put_fact_number(p, "Revisions that were read", source->live->revision_count);
+}
+
 static void put_prefixes(struct audit_page *p)
 {
     append_text(&p->a, "<dt>Prefixes</dt><dd>");
@@ -176,6 +192,7 @@ void audit_page_facts(struct audit_page *p)
     put_fact(p, "Source", source->kind_name);
     put_fact(p, "Named", source->name);
     put_files(p);
+    put_live(p, source);
     put_fact_number(p, "Revision", source->found.revision);
     put_fact_number(p, "Compacted to", source->found.compact_revision);
     if (source->found.has_records) {

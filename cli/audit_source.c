@@ -15,6 +15,7 @@ static const struct audit_source_kind *const kinds[] = {
     &audit_source_snapshot,
     &audit_source_data_dir,
     &audit_source_kine,
+    &audit_source_etcd,
 };
 
 /* ---- what can go wrong ---- */
@@ -68,6 +69,12 @@ enum kerr audit_source_find(const struct options *o, const struct audit_source_k
             count++;
         }
     }
+    for (size_t i = 0; i < ARRAY_LEN(kinds) && count == 0; i++) {
+        if (kinds[i]->presumed != NULL && kinds[i]->presumed() != NULL) {
+            *ret = kinds[i];
+            count++;
+        }
+    }
     return count == 1 ? KERR_OK : say_options(e);
 }
 
@@ -86,11 +93,13 @@ enum kerr audit_source_open(const struct audit_source_kind *kind, const struct o
                             struct audit_source *ret, struct kerrinfo *e)
 {
     *ret = (struct audit_source){.kind = kind, .name = kind->named(o)};
+    ret->name = ret->name == NULL && kind->presumed != NULL ? kind->presumed() : ret->name;
     ret->files = calloc(AUDIT_FILES_MAX, sizeof *ret->files);
     if (ret->files == NULL) {
         return kerr_set(e, KERR_NOMEM, "no memory for a list of files");
     }
-    return unread(kind->open(o, ret, e));
+    enum kerr k = kind->open(o, ret, e);
+    return k == KERR_USAGE ? k : unread(k); /* options that do not fit together */
 }
 
 void audit_source_done(struct audit_source *s)

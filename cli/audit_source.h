@@ -7,6 +7,7 @@
 #define ETCDSEAL_CLI_AUDIT_SOURCE_H
 
 #include "audit/audit.h"
+#include "audit/live.h"
 #include "base/map.h"
 #include "cli/options.h"
 #include "crypto/hash.h"
@@ -33,6 +34,8 @@ struct audit_source_kind {
     bool is_passing;    /* as in struct audit_wanted */
     /* What the option names; NULL: the option was not given. */
     const char *(*named)(const struct options *o);
+    /* What the environment names, for when no option of any kind is given; NULL: nothing does. */
+    const char *(*presumed)(void);
     /* Opens what `ret->name` names; fills `kind_name`, `files`, `size`. */
     enum kerr (*open)(const struct options *o, struct audit_source *ret, struct kerrinfo *e);
     /* Feeds all of it into `a`, and fills `found`. */
@@ -44,11 +47,14 @@ struct audit_source_kind {
 struct audit_source {
     const struct audit_source_kind *kind;
     const char *name;         /* as it was given; borrowed */
-    const char *kind_name;    /* "snapshot", "db", "data-dir", "kine" */
+    const char *kind_name;    /* "snapshot", "db", "data-dir", "kine", "etcd" */
     struct audit_file *files; /* the database, then the log in its order */
     size_t count;
     uint64_t size; /* of all files, in bytes */
     struct audit_store found;
+    const struct etcd *etcd;       /* a running one; NULL: files */
+    const struct audit_etcd *live; /* what it said of itself */
+    bool is_partial;               /* it was interrupted */
     void *own;
 };
 
@@ -59,7 +65,8 @@ enum kerr audit_source_catch_bus_errors(struct kerrinfo *e) MUST_CHECK;
 /* The one kind of source that the options name; USAGE when it is not exactly one. */
 enum kerr audit_source_find(const struct options *o, const struct audit_source_kind **ret,
                             struct kerrinfo *e) MUST_CHECK;
-/* Opens it. Clean with audit_source_done even on failure. Whatever goes wrong has exit code 3. */
+/* Opens it. Clean with audit_source_done even on failure. Whatever goes wrong has exit code 3, but
+ * for options that do not fit together: USAGE. */
 enum kerr audit_source_open(const struct audit_source_kind *kind, const struct options *o,
                             struct audit_source *ret, struct kerrinfo *e) MUST_CHECK;
 void audit_source_done(struct audit_source *s);
@@ -76,5 +83,6 @@ enum kerr audit_source_add_file(struct audit_source *s, char *path, struct kerri
 extern const struct audit_source_kind audit_source_snapshot; /* cli/source_files.c */
 extern const struct audit_source_kind audit_source_data_dir;
 extern const struct audit_source_kind audit_source_kine; /* cli/source_kine.c */
+extern const struct audit_source_kind audit_source_etcd; /* cli/source_etcd.c */
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* etcdseal audit: what etcd really holds. Reads only, and needs no key. */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #define LOG_MS      10000
 
 struct progress {
+    const char *unit;
     uint64_t start_ms;
     uint64_t last_ms;
     bool is_terminal;
@@ -36,14 +38,15 @@ static void show_progress(void *ctx, uint64_t done, uint64_t total)
     p->is_shown = true;
     uint64_t spent = now - p->start_ms;
     uint64_t left = done == 0 ? 0 : (total > done ? total - done : 0) * spent / done;
-    (void)fprintf(stderr, "%s%" PRIu64 " %% read, %" PRIu64 " s left%s", p->is_terminal ? "\r" : "",
-                  done * 100 / total, left / 1000, p->is_terminal ? "  " : "\n");
+    (void)fprintf(stderr, "%s%" PRIu64 " %% read, %" PRIu64 " %s/s, %" PRIu64 " s left%s",
+                  p->is_terminal ? "\r" : "", done * 100 / total, done * 1000 / spent, p->unit,
+                  left / 1000, p->is_terminal ? "  " : "\n");
 }
 
 static void end_progress(const struct progress *p)
 {
     if (p->is_shown && p->is_terminal) {
-        (void)fputs("\r                              \r", stderr);
+        (void)fprintf(stderr, "\r%60s\r", "");
     }
 }
 
@@ -52,7 +55,8 @@ static void end_progress(const struct progress *p)
 static enum kerr read_source(const struct options *o, struct audit *a, struct audit_source *source,
                              struct kerrinfo *e)
 {
-    struct progress progress = {.start_ms = clock_mono_ms(),
+    struct progress progress = {.unit = source->kind->unit,
+                                .start_ms = clock_mono_ms(),
                                 .last_ms = clock_mono_ms(),
                                 .is_terminal = isatty(STDERR_FILENO) == 1};
     const struct audit_told told = {.fn = o->is_quiet ? NULL : show_progress, .ctx = &progress};
@@ -103,11 +107,24 @@ static enum kerr conclude(const struct options *o, const struct audit *a, struct
     return KERR_OK;
 }
 
+/* As a program does that Ctrl-C ends: the shell sees the signal. */
+static enum kerr end_interrupted(struct kerrinfo *e)
+{
+    out_warn("interrupted: this report is of a part of the keys and proves nothing of the rest");
+    (void)signal(SIGINT, SIG_DFL);
+    (void)raise(SIGINT);
+    return kerr_set(e, KERR_BUG, "interrupted");
+}
+
 static enum kerr report(struct audit *a, const struct audit_report *r,
                         const struct audit_places *places, struct kerrinfo *e)
 {
     enum kerr k = audit_judge(a, e);
+    a->is_met = a->is_met && !r->source->is_partial;
     k = k == KERR_OK ? audit_report_write(r, places, e) : k;
+    if (k == KERR_OK && r->source->is_partial) {
+        return end_interrupted(e);
+    }
     return k == KERR_OK ? conclude(r->options, a, e) : k;
 }
 
@@ -140,8 +157,8 @@ enum kerr cmd_audit(void *ctx, const struct opt_call *call, struct kerrinfo *e)
     (void)call;
     enum kerr k = read_wanted(o, &wanted, e);
     k = k == KERR_OK ? audit_source_find(o, &kind, e) : k;
-    /* An audit without --prove keeps no secret, and one with it runs where nobody may raise the
-     * limit: what can't be locked is told, not refused. */
+    /* An audit without --prove keeps no secret but its user's own password, and one with it runs
+     * where nobody may raise the limit: what can't be locked is told, not refused. */
     k = k == KERR_OK ? secret_start(SECRET_LOCK_BEST_EFFORT, e) : k;
     if (k == KERR_OK && o->encryption_config != NULL) {
         k = o->prove ? encryption_config_read_with_keys(o->encryption_config, &config, e)

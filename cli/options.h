@@ -62,6 +62,11 @@ struct options {
     const char *public_key;
     bool prove;
     struct opt_list kms;
+    struct opt_list endpoints;
+    const char *user;
+    const char *password_file;
+    bool linearizable;
+    uint64_t qps;
 };
 
 extern const struct opt_program options_program;

@@ -21,7 +21,9 @@ def _range_end(prefix):
 
 
 class Etcd:
-    def __init__(self, workspace, name="etcd", **options):
+    """`flags`: more of etcd's own."""
+
+    def __init__(self, workspace, name="etcd", flags=(), **options):
         port, peer_port = workspace.free_port(), workspace.free_port()
         self.url = f"http://127.0.0.1:{port}"
         peer_url = f"http://127.0.0.1:{peer_port}"
@@ -29,7 +31,7 @@ class Etcd:
             places.real_part("etcd"), "--data-dir", workspace.folder(name),
             "--listen-client-urls", self.url, "--advertise-client-urls", self.url,
             "--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url,
-            "--initial-cluster", f"default={peer_url}", "--log-level", "warn"], **options)
+            "--initial-cluster", f"default={peer_url}", "--log-level", "warn", *flags], **options)
         wait_until("etcd is healthy", self._is_healthy, 30, alive=self.process)
 
     def _is_healthy(self):
@@ -59,6 +61,18 @@ class Etcd:
 
     def put(self, key, value):
         self._call("/v3/kv/put", {"key": _b64(key), "value": _b64(value)})
+
+    def put_many(self, values):
+        """Bytes by key, a hundred at a time."""
+        rows = [{"requestPut": {"key": _b64(k), "value": _b64(v)}} for k, v in values.items()]
+        for i in range(0, len(rows), 100):
+            self._call("/v3/kv/txn", {"success": rows[i:i + 100]})
+
+    def compact(self):
+        """To the newest revision, which it returns."""
+        revision = int(self._call("/v3/kv/range", {"key": _b64("x")})["header"]["revision"])
+        self._call("/v3/kv/compaction", {"revision": revision, "physical": True})
+        return revision
 
     def mod_revision(self, key):
         rows = self._call("/v3/kv/range", {"key": _b64(key)}).get("kvs", [])

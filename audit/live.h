@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A running etcd as a source: every live key at one revision, page by page. It shows no residue:
+ * what is left over lies in the members' files.
+ *
+ * The revision is that of the first answer. When etcd compacts it under the scan (kube-apiserver
+ * has it done every five minutes), what is left is read at a newer one, and both are told: a key
+ * that was moved or made meanwhile may then be counted never or twice.
+ *
+ * Memory: one page, as in etcd/etcd.h.
+ *
+ * Codes: those of etcd/etcd.h and audit/audit.h; DOWN for a member without a leader, which would
+ * show something old.
+ */
+#ifndef ETCDSEAL_AUDIT_LIVE_H
+#define ETCDSEAL_AUDIT_LIVE_H
+
+#include <signal.h>
+
+#include "audit/audit.h"
+#include "etcd/etcd.h"
+
+#define AUDIT_REVISIONS_MAX 64 /* kept; beyond, the last replaces the one before */
+
+struct audit_etcd_wanted {
+    uint64_t requests_per_s;           /* 0: no limit */
+    const volatile sig_atomic_t *stop; /* not 0: end with what was read; NULL: never */
+    audit_progress_fn *progress;       /* in keys; NULL: none */
+    void *progress_ctx;
+};
+
+struct audit_etcd {
+    struct etcd_status status;
+    uint64_t revisions[AUDIT_REVISIONS_MAX]; /* that were read, in this order */
+    size_t revision_count;
+    uint64_t requests;
+    bool is_partial; /* stopped */
+};
+
+/* Feeds everything into `a`, whose bytes are passing; with prefixes only what is below them.
+ * audit_judge is left to the caller. */
+enum kerr audit_etcd(struct audit *a, struct etcd *c, const struct audit_etcd_wanted *wanted,
+                     struct audit_etcd *ret, struct kerrinfo *e) MUST_CHECK;
+
+#endif
