@@ -210,6 +210,10 @@ enum kerr audit_live(struct audit *a, struct bytes key, struct bytes value, uint
 {
     struct audit_item item = {.key = key, .mod_revision = mod_revision};
     enum kerr k = tables_resource(a, key, &item.resource, e);
+    if (k == KERR_OK && a->prove != NULL && a->wanted.is_passing) {
+        k = prove_keep(a, &key, &value, e);
+        item.key = key;
+    }
     if (k != KERR_OK) {
         return k;
     }

@@ -2,6 +2,7 @@
 #include "audit/prove.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "audit/pool.h"
@@ -10,7 +11,8 @@
 #include "stored/object.h"
 
 #define BATCH       2048
-#define THREADS_MAX 4 /* with more, reading is what takes the time */
+#define KEPT_MAX    ((size_t)16 << 20) /* bytes of a batch's copies */
+#define THREADS_MAX 4                  /* with more, reading is what takes the time */
 
 static const char too_large[] = "larger than what an audit decrypts";
 static const char no_key[] = "its key is not in the EncryptionConfiguration that was given";
@@ -21,6 +23,7 @@ static const char no_object[] = "it opens, and what it holds is no object of Kub
 
 struct work {
     struct audit_item item;
+    uint8_t *kept;           /* its key and value, where they pass */
     struct unwrap_seed seed; /* of KMS v2 */
 };
 
@@ -33,6 +36,7 @@ struct prove {
     struct kerrinfo failures[THREADS_MAX];
     struct work *batch;
     size_t count;
+    size_t kept; /* bytes */
 };
 
 /* ---- one value, on any thread ---- */
@@ -188,6 +192,15 @@ static void prove_one(void *ctx, unsigned worker, size_t index)
 
 /* ---- many ---- */
 
+static void drop_kept(struct prove *p)
+{
+    for (size_t i = 0; i < BATCH; i++) {
+        free(p->batch[i].kept);
+        p->batch[i].kept = NULL;
+    }
+    p->kept = 0;
+}
+
 enum kerr prove_rest(struct audit *a, struct kerrinfo *e)
 {
     struct prove *p = a->prove;
@@ -200,19 +213,43 @@ enum kerr prove_rest(struct audit *a, struct kerrinfo *e)
     for (size_t i = 0; i < p->count && k == KERR_OK; i++) {
         k = count_item(a, &p->batch[i].item, e);
     }
+    drop_kept(p);
     p->count = 0;
     return k;
+}
+
+enum kerr prove_keep(struct audit *a, struct bytes *key, struct bytes *value, struct kerrinfo *e)
+{
+    struct prove *p = a->prove;
+    struct work *w = &p->batch[p->count];
+    free(w->kept);
+    w->kept = malloc(key->len + value->len + 1);
+    if (w->kept == NULL) {
+        return kerr_set(e, KERR_NOMEM, "no memory for a copy of %zu bytes", value->len);
+    }
+    struct bytes *const from[] = {key, value};
+    size_t at = 0;
+    for (size_t i = 0; i < ARRAY_LEN(from); i++) {
+        if (from[i]->len > 0) {
+            memcpy(w->kept + at, from[i]->ptr, from[i]->len);
+        }
+        *from[i] = bytes_of(w->kept + at, from[i]->len);
+        at += from[i]->len;
+    }
+    p->kept += at;
+    return KERR_OK;
 }
 
 enum kerr prove_item(struct audit *a, const struct audit_item *item, struct kerrinfo *e)
 {
     struct prove *p = a->prove;
     struct work *w = &p->batch[p->count++];
-    *w = (struct work){.item = *item};
+    *w = (struct work){.item = *item, .kept = w->kept};
     enum kerr k = is_provable(item) && item->v.class_of == VALUE_KMSV2
                       ? unwrap_take(p->seeds, a, &item->v, &w->seed, e)
                       : KERR_OK;
-    return k == KERR_OK && p->count == BATCH ? prove_rest(a, e) : k;
+    bool is_full = p->count == BATCH || p->kept > KEPT_MAX;
+    return k == KERR_OK && is_full ? prove_rest(a, e) : k;
 }
 
 /* ---- beginning and end ---- */
@@ -252,6 +289,9 @@ void prove_end(struct audit *a)
     pool_free(p->pool);
     for (unsigned i = 0; i < THREADS_MAX; i++) {
         opener_free(p->openers[i]);
+    }
+    if (p->batch != NULL) {
+        drop_kept(p);
     }
     free(p->batch);
     free(p);

@@ -14,6 +14,10 @@
 enum kerr prove_begin(struct audit *a, struct kerrinfo *e) MUST_CHECK;
 void prove_end(struct audit *a);
 
+/* Where what a source hands in passes: replaces key and value of the next item by copies, which
+ * last until it is counted. */
+enum kerr prove_keep(struct audit *a, struct bytes *key, struct bytes *value,
+                     struct kerrinfo *e) MUST_CHECK;
 /* Takes an item over; it is counted when enough of them came together, in their order. */
 enum kerr prove_item(struct audit *a, const struct audit_item *item, struct kerrinfo *e) MUST_CHECK;
 /* Counts what was taken over. */

@@ -13,7 +13,9 @@ import threading
 import time
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from test_audit_prove import KEY, config
 from conftest import fingerprint
 
 SCHEMA = """CREATE TABLE kine (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, created INTEGER,
@@ -148,6 +150,26 @@ def test_churn(report, path, seed):
     assert raw <= total <= raw + raw // 50  # by its row a value is known that ends within its head
     ((old,),) = db.db.execute("SELECT count(*) FROM kine WHERE instr(old_value, 'Secret')")
     assert made["residue"]["kine_old_value"]["plaintext"] == old
+
+
+def test_proved(report, tool, path):
+    """SQLite's memory passes from row to row; what waits to be decrypted does not change with it."""
+    key = AESGCM(b"k" * 32)
+    db = Db(path)
+    for i in range(3000):
+        name, nonce = f"{SECRET}s-{i:04}", i.to_bytes(12, "big")
+        body = json.dumps({"kind": "Secret", "metadata": {"name": f"s-{i:04}", "namespace": "default"},
+                           "data": {"x": "y" * (i % 500)}}).encode()
+        sealed = nonce + key.encrypt(nonce, body, name.encode())
+        if i == 2000:
+            sealed = sealed[:-1] + bytes([sealed[-1] ^ 1])
+        db.put(name, b"k8s:enc:aesgcm:v1:k:" + sealed)
+    (tool.folder / "enc.yaml").write_text(config("aesgcm", ("k", KEY)))
+    made = report("--prove", "--encryption-config", tool.folder / "enc.yaml", code=4)
+    totals = made["totals"]
+    assert (totals["proved"], totals["undecryptable"], totals["unproved"]) == (2999, 1, 0)
+    (found,) = [f for f in made["findings"] if f["rule"] == "undecryptable"]
+    assert found["object"] == "default/s-2000"
 
 
 # --- what is damaged, or something else ------------------------------------------------------------------
@@ -306,6 +328,7 @@ def test_holds_off_who_moves_the_log(tool, path):
                 busy.append(done[-1][0])
                 other.execute("INSERT INTO kine (name, value) VALUES (?, ?)",
                               (f"{SECRET}new", ENCRYPTED))
+                time.sleep(0.005)
     thread = threading.Thread(target=checkpoint)
     thread.start()
     try:

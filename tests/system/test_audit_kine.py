@@ -184,7 +184,7 @@ def test_running_stopped_and_killed(workspace):
     a time of a file changes."""
     cluster = Cluster(workspace)
     kine = cluster.kine
-    cluster.serve("kms", "identity")
+    config = cluster.serve("kms", "identity")
     api = cluster.api
     names = [f"n-{n:02}" for n in range(40)]
     api.in_parallel(lambda name: api.create_secret(name, MARKER + name), names)
@@ -203,6 +203,9 @@ def test_running_stopped_and_killed(workspace):
     with kine.frozen():
         assert len(kine.files()) == 3
         assert check_against_sqlite(kine, cluster.audit()) == (0, 0, 0)
+        proved = cluster.audit("--prove", "--encryption-config", config)
+        assert row_of(proved, "secrets")["proved"] == len(names)
+        assert proved["totals"]["unproved"] == proved["totals"]["undecryptable"] == 0
     api.stop()
     kine.stop(signal.SIGKILL)
     assert len(kine.files()) == 3
