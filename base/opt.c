@@ -256,7 +256,7 @@ static enum kerr take_verb(struct parse *parse, const char *word, struct kerrinf
     struct text_nearest nearest = {0};
     for (size_t i = 0; i < parse->p->command_count; i++) {
         const struct opt_command *c = &parse->p->commands[i];
-        if (strcmp(c->noun, parse->call.noun) != 0) {
+        if (strcmp(c->noun, parse->call.noun) != 0 || c->verb == NULL) {
             continue;
         }
         if (strcmp(c->verb, word) == 0) {
@@ -276,6 +276,9 @@ static enum kerr take_word(struct parse *parse, const char *word, struct kerrinf
     struct opt_call *call = &parse->call;
     if (call->command == NULL) {
         return call->noun == NULL ? take_noun(parse, word, e) : take_verb(parse, word, e);
+    }
+    if (opt_has_verbs(parse->p, call->command)) {
+        return take_verb(parse, word, e);
     }
     if (call->arg_count == call->command->args_max) {
         char shown[SHOWN_BYTES];

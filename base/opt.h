@@ -65,7 +65,7 @@ struct opt_row {
     const char *choices;  /* "table|json|yaml": of letters, digits, '-', '.' and '_' */
     const char *preset;   /* value when it is not given, as one would write it; NULL: unset */
     const char *commands; /* who may use it: "key list,init,seal" (a first word alone stands for all
-                             its commands); NULL: every one */
+                             its commands, or for itself where it is one); NULL: every one */
     size_t offset;        /* in the program's struct of values */
 };
 
@@ -76,6 +76,7 @@ typedef enum kerr opt_command_fn(void *ctx, const struct opt_call *call, struct 
 struct opt_command {
     const char *noun; /* first word; NULL: the program has this command alone */
     const char *verb; /* second word, or NULL */
+    bool is_under;    /* behind a first word that is a command itself, whose row comes before */
     const char *args; /* "ID", "NAME [SPEC]", "FILE..."; NULL for none. FILE, FOLDER and PATH are
                          paths: shells complete them */
     unsigned args_min;

@@ -21,12 +21,31 @@ static void put_options(struct appender *a, const struct opt_program *p,
     append_text(a, ")\n");
 }
 
+/* The first words, or the second words behind one. */
+static void put_list(struct appender *a, const struct opt_program *p, const char *noun)
+{
+    const char *gap = "";
+    append_text(a, "        words=(");
+    for (size_t i = 0; i < p->command_count; i++) {
+        const struct opt_command *c = &p->commands[i];
+        bool is_first = i == 0 || strcmp(c->noun, p->commands[i - 1].noun) != 0;
+        if (noun == NULL ? is_first : strcmp(c->noun, noun) == 0 && c->verb != NULL) {
+            append_printf(a, "%s%s", gap, noun == NULL ? c->noun : c->verb);
+            gap = " ";
+        }
+    }
+    append_text(a, ")\n");
+}
+
 static void put_command(struct appender *a, const struct opt_program *p,
                         const struct opt_command *c)
 {
     struct opt_arg arg;
     append_printf(a, "    '%s%s%s')\n", c->noun == NULL ? "" : c->noun, c->verb == NULL ? "" : " ",
                   c->verb == NULL ? "" : c->verb);
+    if (opt_has_verbs(p, c)) {
+        put_list(a, p, c->noun);
+    }
     if (c->args_max > 0) {
         append_text(a, "        args=(");
         for (size_t i = 0; opt_arg_at(c, i, &arg); i++) {
@@ -38,20 +57,10 @@ static void put_command(struct appender *a, const struct opt_program *p,
     append_text(a, "        ;;\n");
 }
 
-/* The first words, or with `first` the second words behind one. */
 static void put_words(struct appender *a, const struct opt_program *p, const char *noun)
 {
-    const char *gap = "";
-    append_printf(a, "    '%s')\n        words=(", noun == NULL ? "" : noun);
-    for (size_t i = 0; i < p->command_count; i++) {
-        const struct opt_command *c = &p->commands[i];
-        bool is_first = i == 0 || strcmp(c->noun, p->commands[i - 1].noun) != 0;
-        if (noun == NULL ? is_first : strcmp(c->noun, noun) == 0) {
-            append_printf(a, "%s%s", gap, noun == NULL ? c->noun : c->verb);
-            gap = " ";
-        }
-    }
-    append_text(a, ")\n");
+    append_printf(a, "    '%s')\n", noun == NULL ? "" : noun);
+    put_list(a, p, noun);
     put_options(a, p, NULL);
     append_text(a, "        ;;\n");
 }

@@ -62,20 +62,25 @@ static bool has_noun_row(const struct opt_program *p, const char *noun)
 }
 
 /* Against the rows before it: each command once, the commands of a first word side by side, and
- * none of them without a second word. */
+ * none of them without a second word but the first, without arguments, of those that are under it.
+ */
 static bool is_in_order(const struct opt_program *p, size_t i)
 {
     const struct opt_command *c = &p->commands[i];
+    const struct opt_command *first = c;
     for (size_t j = 0; j < i; j++) {
         const struct opt_command *other = &p->commands[j];
-        bool is_noun_same = is_same(c->noun, other->noun);
-        if (is_noun_same &&
-            (c->verb == NULL || other->verb == NULL || is_same(c->verb, other->verb) ||
-             !is_same(c->noun, p->commands[i - 1].noun))) {
+        if (!is_same(c->noun, other->noun)) {
+            continue;
+        }
+        first = first == c ? other : first;
+        bool is_alone = other->verb == NULL && !(c->is_under && other->args_max == 0);
+        if (c->verb == NULL || is_alone || is_same(c->verb, other->verb) ||
+            !is_same(c->noun, p->commands[i - 1].noun)) {
             return false;
         }
     }
-    return true;
+    return c->is_under == (c->verb != NULL && first->verb == NULL);
 }
 
 static enum kerr check_command(const struct opt_program *p, size_t i, struct kerrinfo *e)
@@ -91,7 +96,7 @@ static enum kerr check_command(const struct opt_program *p, size_t i, struct ker
     } else if ((c->args == NULL) != (c->args_max == 0) || c->args_min > c->args_max ||
                c->args_max > OPT_ARGS_MAX) {
         why = "arguments and their number do not fit";
-    } else if (c->verb != NULL && !has_noun_row(p, c->noun)) {
+    } else if (c->verb != NULL && !c->is_under && !has_noun_row(p, c->noun)) {
         why = "no row for the first word";
     } else if (!is_in_order(p, i)) {
         why = "twice, or not beside its kin";

@@ -55,8 +55,19 @@ static bool is_named(const char *name, const struct opt_command *command)
     if (strncmp(name, noun, len) != 0) {
         return false;
     }
-    return name[len] == 0 || (name[len] == ' ' && command->verb != NULL &&
-                              strcmp(name + len + 1, command->verb) == 0);
+    return (name[len] == 0 && !command->is_under) || (name[len] == ' ' && command->verb != NULL &&
+                                                      strcmp(name + len + 1, command->verb) == 0);
+}
+
+bool opt_has_verbs(const struct opt_program *p, const struct opt_command *command)
+{
+    for (size_t i = 0; i < p->command_count && command->noun != NULL; i++) {
+        const struct opt_command *c = &p->commands[i];
+        if (command->verb == NULL && c->is_under && strcmp(c->noun, command->noun) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool opt_is_allowed(const struct opt_row *row, const struct opt_command *command)
@@ -299,7 +310,7 @@ static enum kerr put_command(struct buf *b, const struct opt_call *call, struct 
     if (k == KERR_OK && c->more != NULL) {
         k = put_paragraphs(b, c->more, e);
     }
-    return k;
+    return k == KERR_OK && opt_has_verbs(call->program, c) ? put_commands(b, call, e) : k;
 }
 
 static enum kerr put_level(struct buf *b, const struct opt_call *call, struct kerrinfo *e)
@@ -323,7 +334,8 @@ enum kerr opt_help(const struct opt_call *call, struct buf *ret, struct kerrinfo
     if (k == KERR_OK) {
         k = put_options(ret, call, e);
     }
-    if (k == KERR_OK && call->command == NULL) {
+    bool has_more = call->command == NULL || opt_has_verbs(call->program, call->command);
+    if (k == KERR_OK && has_more) {
         k = buf_printf(ret, e, "\nMore about a command: %s%s%s COMMAND --help\n",
                        call->program->name, call->noun == NULL ? "" : " ",
                        call->noun == NULL ? "" : call->noun);

@@ -27,6 +27,9 @@ enum kerr opt_row_text(const struct opt_row *row, struct buf *b, struct kerrinfo
 /* The index behind the last of the commands that share the first word of command `first`. */
 size_t opt_noun_end(const struct opt_program *p, size_t first);
 
+/* The command is a first word alone, and others are under it. */
+bool opt_has_verbs(const struct opt_program *p, const struct opt_command *command);
+
 struct opt_arg {
     char name[OPT_WORD_BYTES]; /* "SPEC" of "NAME [SPEC]" */
     bool is_optional;

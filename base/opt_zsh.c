@@ -109,18 +109,24 @@ static void put_word(struct appender *a, const char *word, const char *help)
 }
 
 /* The first words, or the second words behind `noun`. */
-static void put_words(struct appender *a, const struct opt_program *p, const char *noun)
+static void put_next(struct appender *a, const struct opt_program *p, const char *noun)
 {
-    append_printf(a, "    '%s')\n        next=(\n", noun == NULL ? "" : noun);
+    append_text(a, "        next=(\n");
     for (size_t i = 0; i < p->command_count; i++) {
         const struct opt_command *c = &p->commands[i];
         if (noun == NULL && (i == 0 || strcmp(c->noun, p->commands[i - 1].noun) != 0)) {
             put_word(a, c->noun, opt_noun_help(p, c->noun));
-        } else if (noun != NULL && strcmp(c->noun, noun) == 0) {
+        } else if (noun != NULL && strcmp(c->noun, noun) == 0 && c->verb != NULL) {
             put_word(a, c->verb, c->help);
         }
     }
     append_text(a, "        )\n");
+}
+
+static void put_words(struct appender *a, const struct opt_program *p, const char *noun)
+{
+    append_printf(a, "    '%s')\n", noun == NULL ? "" : noun);
+    put_next(a, p, noun);
     put_options(a, p, NULL);
 }
 
@@ -142,6 +148,9 @@ static void put_levels(struct appender *a, const struct opt_program *p)
         }
         append_printf(a, "    '%s%s%s')\n", c->noun == NULL ? "" : c->noun,
                       c->verb == NULL ? "" : " ", c->verb == NULL ? "" : c->verb);
+        if (opt_has_verbs(p, c)) {
+            put_next(a, p, c->noun);
+        }
         put_arguments(a, c);
         put_options(a, p, c);
     }

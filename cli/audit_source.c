@@ -59,6 +59,16 @@ static enum kerr say_options(struct kerrinfo *e)
                     names);
 }
 
+bool audit_source_is_named(const struct options *o)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (kinds[i]->named(o) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum kerr audit_source_find(const struct options *o, const struct audit_source_kind **ret,
                             struct kerrinfo *e)
 {

@@ -62,6 +62,8 @@ struct audit_source {
  * with 3: nothing that was counted is whole. */
 enum kerr audit_source_catch_bus_errors(struct kerrinfo *e) MUST_CHECK;
 
+/* Whether the options name any. */
+bool audit_source_is_named(const struct options *o);
 /* The one kind of source that the options name; USAGE when it is not exactly one. */
 enum kerr audit_source_find(const struct options *o, const struct audit_source_kind **ret,
                             struct kerrinfo *e) MUST_CHECK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* etcdseal verify-report: whose signature lies beside a report. */
+/* etcdseal audit verify-report: whose signature lies beside a report. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

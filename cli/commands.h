@@ -39,6 +39,7 @@ opt_command_fn cmd_vault_policy;
 opt_command_fn cmd_vault_plan;
 
 opt_command_fn cmd_audit;
+opt_command_fn cmd_audit_keys;
 opt_command_fn cmd_verify_report;
 
 #endif

@@ -60,7 +60,7 @@ static const struct opt_row rows[] = {
      .choices = "table|wide|json|yaml|sarif|csv|csv-keys|csv-findings|junit|prometheus|html",
      .preset = "table",
      .commands = "init,key list,seal list,keystore info,keystore verify,status,"
-                 "encryption-config check,doctor,vault policy,vault plan,audit",
+                 "encryption-config check,doctor,vault policy,vault plan,audit,audit keys",
      .offset = FIELD(output)},
 
     {.name = "seal",
@@ -271,20 +271,20 @@ static const struct opt_row rows[] = {
      .value = "FILE",
      .help = "a file of 'etcdctl snapshot save', or member/snap/db of an etcd that does not run",
      .type = OPT_PATH,
-     .commands = "audit,vault plan",
+     .commands = "audit,audit keys,vault plan",
      .offset = FIELD(snapshot)},
     {.name = "data-dir",
      .value = "FOLDER",
      .help = "the data folder of an etcd that does not run: its database and its write-ahead log",
      .type = OPT_PATH,
-     .commands = "audit",
+     .commands = "audit,audit keys",
      .offset = FIELD(data_dir)},
     {.name = "kine",
      .value = "FILE",
      .help = "the SQLite file of kine, in which k3s keeps its keys, with its -wal: "
              "/var/lib/rancher/k3s/server/db/state.db; k3s may run",
      .type = OPT_PATH,
-     .commands = "audit",
+     .commands = "audit,audit keys",
      .offset = FIELD(kine)},
     {.name = "endpoints",
      .value = "URL",
@@ -323,7 +323,7 @@ static const struct opt_row rows[] = {
      .value = "PREFIX",
      .help = "what Kubernetes' keys begin with, such as /registry/; without it found in the keys",
      .type = OPT_LIST,
-     .commands = "audit",
+     .commands = "audit,audit keys",
      .offset = FIELD(prefixes)},
     {.name = "current-key",
      .value = "ID",
@@ -343,6 +343,12 @@ static const struct opt_row rows[] = {
      .type = OPT_LIST,
      .commands = "audit",
      .offset = FIELD(fail_on)},
+    {.name = "unneeded",
+     .value = "ID",
+     .help = "exit with 1 when this key id is needed: the gate before a key is disabled",
+     .type = OPT_TEXT,
+     .commands = "audit keys",
+     .offset = FIELD(unneeded)},
     {.name = "prove",
      .help =
          "decrypt every encrypted value, each in its turn in locked memory, authenticate it with "
@@ -402,7 +408,7 @@ static const struct opt_row rows[] = {
      .value = "PUB",
      .help = "the public key of minisign whose signature it must be",
      .type = OPT_PATH,
-     .commands = "verify-report",
+     .commands = "audit verify-report",
      .offset = FIELD(public_key)},
 };
 

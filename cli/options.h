@@ -61,6 +61,7 @@ struct options {
     const char *sign;
     const char *public_key;
     bool prove;
+    const char *unneeded;
     struct opt_list kms;
     struct opt_list endpoints;
     const char *user;

@@ -28,7 +28,7 @@ def key(tool):
 
 @pytest.fixture
 def verify(tool):
-    return lambda path: tool.run("verify-report", path, "--public-key", tool.folder / "pub")
+    return lambda path: tool.run("audit", "verify-report", path, "--public-key", tool.folder / "pub")
 
 
 def test_a_file(audit, tool, key, verify):
@@ -107,7 +107,7 @@ def test_keys_that_are_refused(audit, tool, key):
 
 def test_wrong_words(audit, tool, key):
     audit(cluster(a=kms_v2()), "--sign", key).refused(2, "--output-file or --report-dir")
-    tool.run("verify-report", key).refused(2, "--public-key")
-    tool.run("verify-report", key, "--public-key", key).refused(2, "no public key of minisign")
-    tool.run("verify-report", tool.folder / "none", "--public-key", tool.folder / "pub").refused(3, "none")
-    tool.run("verify-report", "--public-key", key).refused(2, "FILE")
+    tool.run("audit", "verify-report", key).refused(2, "--public-key")
+    tool.run("audit", "verify-report", key, "--public-key", key).refused(2, "no public key of minisign")
+    tool.run("audit", "verify-report", tool.folder / "none", "--public-key", tool.folder / "pub").refused(3, "none")
+    tool.run("audit", "verify-report", "--public-key", key).refused(2, "FILE")

@@ -233,14 +233,14 @@ def test_signatures_of_both(workspace):
         done = minisign("-V", "-p", public, "-m", path)
         assert done.returncode == 0 and "Signature and comment signature verified" in done.stdout
         assert f"file:{path.name}" in done.stdout and "verdict:ENCRYPTED" in done.stdout
-        Tool().run("verify-report", path, "--public-key", public).ok()
+        Tool().run("audit", "verify-report", path, "--public-key", public).ok()
     report = folder / "report.html"
     assert minisign("-S", "-W", "-s", secret, "-m", report, "-t", "by hand").returncode == 0
-    assert Tool().run("verify-report", report, "--public-key", public).ok().out.endswith(": by hand\n")
+    assert Tool().run("audit", "verify-report", report, "--public-key", public).ok().out.endswith(": by hand\n")
     with open(report, "a") as file:
         file.write(" ")
     assert minisign("-V", "-p", public, "-m", report).returncode != 0
-    Tool().run("verify-report", report, "--public-key", public).refused(4, "changed")
+    Tool().run("audit", "verify-report", report, "--public-key", public).refused(4, "changed")
     locked = workspace.path("locked.sec")
     assert minisign("-G", "-f", "-p", public, "-s", locked, stdin="word\nword\n").returncode == 0
     Tool().run("audit", "--snapshot", snapshot, "--report-dir", folder, "--sign", locked).refused(

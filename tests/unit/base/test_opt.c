@@ -567,6 +567,9 @@ static void test_check_finds_bad_commands(void **state)
     c = good;
     c.noun = "init";
     break_command(&c, "no row for the first word");
+    c = good;
+    c.is_under = true; /* and nothing that it is under */
+    break_command(&c, "twice, or not beside");
 }
 
 int main(void)

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* etcdseal audit keys: which key ids live data and the backups that are given still need. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/audit_source.h"
+#include "cli/commands.h"
+#include "cli/out.h"
+#include "kms/kms.h"
+
+#define SHOWN_BYTES 80
+
+/* A key id under one provider, and how often each source holds it. */
+struct need {
+    enum value_class class_of;
+    char *provider;
+    char *id;
+    uint64_t objects[OPT_ARGS_MAX + 1]; /* by source */
+    uint64_t left_over[OPT_ARGS_MAX + 1];
+    uint64_t sum;
+};
+
+struct needs {
+    struct need *rows;
+    size_t count;
+    const char *names[OPT_ARGS_MAX + 1];
+    uint64_t revisions[OPT_ARGS_MAX + 1];
+    size_t sources;
+    bool has_live; /* source 0 was named by an option; the others are backups */
+};
+
+static void needs_done(struct needs *n)
+{
+    for (size_t i = 0; i < n->count; i++) {
+        free(n->rows[i].provider);
+        free(n->rows[i].id);
+    }
+    free(n->rows);
+}
+
+/* ---- reading ---- */
+
+static enum kerr find_row(struct needs *n, const struct audit_key_id *key, struct need **ret,
+                          struct kerrinfo *e)
+{
+    for (size_t i = 0; i < n->count; i++) {
+        struct need *row = &n->rows[i];
+        if (row->class_of == key->class_of && bytes_equal_text(key->provider, row->provider) &&
+            bytes_equal_text(key->id, row->id)) {
+            *ret = row;
+            return KERR_OK;
+        }
+    }
+    struct need *rows = realloc(n->rows, (n->count + 1) * sizeof *rows);
+    if (rows == NULL) {
+        return kerr_set(e, KERR_NOMEM, "no memory for key ids");
+    }
+    n->rows = rows;
+    struct need *row = &rows[n->count++];
+    *row = (struct need){.class_of = key->class_of};
+    enum kerr k = text_dup(key->provider, &row->provider, e);
+    *ret = row;
+    return k == KERR_OK ? text_dup(key->id, &row->id, e) : k;
+}
+
+static enum kerr take_keys(struct needs *n, const struct audit *a, struct kerrinfo *e)
+{
+    enum kerr k = KERR_OK;
+    for (size_t i = 0; i < a->key_id_count && k == KERR_OK; i++) {
+        const struct audit_key_id *key = &a->key_ids[i];
+        struct need *row = NULL;
+        k = find_row(n, key, &row, e);
+        for (size_t place = 0; k == KERR_OK && place < AUDIT_PLACE_COUNT; place++) {
+            row->left_over[n->sources] += key->residue[place];
+        }
+        if (k == KERR_OK) {
+            row->objects[n->sources] += key->objects;
+            row->sum += key->objects;
+        }
+    }
+    return k;
+}
+
+static enum kerr read_source(struct needs *n, const struct options *o,
+                             const struct audit_source_kind *kind, struct kerrinfo *e)
+{
+    AUTO_AUDIT_SOURCE source = {.count = 0};
+    AUTO_AUDIT a = {.tables = NULL};
+    const struct audit_wanted wanted = {.prefixes = o->prefixes.items,
+                                        .prefix_count = o->prefixes.count,
+                                        .is_passing = kind->is_passing};
+    const struct audit_told nobody = {.fn = NULL};
+    enum kerr k = audit_begin(&wanted, &a, e);
+    k = k == KERR_OK ? audit_source_open(kind, o, &source, e) : k;
+    k = k == KERR_OK ? audit_source_read(&source, o, &a, &nobody, e) : k;
+    k = k == KERR_OK ? audit_settle(&a, e) : k;
+    k = k == KERR_OK ? take_keys(n, &a, e) : k;
+    n->names[n->sources] = source.name;
+    n->revisions[n->sources] = source.found.revision;
+    n->sources++;
+    return k;
+}
+
+/* The source of the options, if one is named, then each file. */
+static enum kerr read_all(struct needs *n, const struct options *o, const struct opt_call *call,
+                          struct kerrinfo *e)
+{
+    const struct audit_source_kind *kind = NULL;
+    enum kerr k = KERR_OK;
+    n->has_live = call->arg_count == 0 || audit_source_is_named(o);
+    if (n->has_live) {
+        k = audit_source_find(o, &kind, e);
+        k = k == KERR_OK ? read_source(n, o, kind, e) : k;
+    }
+    for (size_t i = 0; i < call->arg_count && k == KERR_OK; i++) {
+        const struct options one = {.snapshot = call->args[i], .prefixes = o->prefixes};
+        k = read_source(n, &one, &audit_source_snapshot, e);
+    }
+    return k;
+}
+
+/* ---- telling ---- */
+
+static uint64_t in_backups(const struct needs *n, const struct need *row)
+{
+    return row->sum - (n->has_live ? row->objects[0] : 0);
+}
+
+static enum kerr put_table(const struct needs *n, struct buf *to, struct kerrinfo *e)
+{
+    static const char *const titles[] = {"KEY",       "PROVIDER",   "CLASS",  "LIVE",
+                                         "LEFT-OVER", "IN-BACKUPS", "BACKUPS"};
+    AUTO_TABLE t;
+    table_init(&t, titles, ARRAY_LEN(titles), e);
+    for (size_t i = 0; i < n->count; i++) {
+        const struct need *row = &n->rows[i];
+        char shown[SHOWN_BYTES];
+        size_t holders = 0;
+        for (size_t j = n->has_live; j < n->sources; j++) {
+            holders += row->objects[j] > 0;
+        }
+        text_escape(bytes_of_text(row->id), shown, sizeof shown);
+        table_cell(&t, shown);
+        text_escape(bytes_of_text(row->provider), shown, sizeof shown);
+        table_cell(&t, shown);
+        table_cell(&t, value_class_names[row->class_of]);
+        if (n->has_live) {
+            table_u64(&t, row->objects[0]);
+            table_u64(&t, row->left_over[0]);
+        } else {
+            table_cell(&t, NULL);
+            table_cell(&t, NULL);
+        }
+        table_u64(&t, in_backups(n, row));
+        table_u64(&t, holders);
+    }
+    return table_print(&t, to);
+}
+
+static void put_row(struct doc *d, const struct needs *n, const struct need *row)
+{
+    char hash[KMS_KEY_ID_HASH_BYTES];
+    bool is_v2 = row->class_of == VALUE_KMSV2;
+    kms_key_id_hash(bytes_of_text(is_v2 ? row->id : ""), hash);
+    doc_object(d, NULL);
+    doc_text(d, "class", value_class_names[row->class_of]);
+    doc_text(d, "provider", row->provider);
+    doc_text(d, "key_id", row->class_of == VALUE_KMSV1 ? NULL : row->id);
+    doc_text(d, "key_id_hash", is_v2 ? hash : NULL);
+    doc_bool(d, "needed", row->sum > 0);
+    doc_array(d, "objects");
+    for (size_t i = 0; i < n->sources; i++) {
+        doc_u64(d, NULL, row->objects[i]);
+    }
+    doc_close(d);
+    doc_array(d, "left_over");
+    for (size_t i = 0; i < n->sources; i++) {
+        doc_u64(d, NULL, row->left_over[i]);
+    }
+    doc_close(d);
+    doc_close(d);
+}
+
+static enum kerr put_doc(const struct options *o, const struct needs *n, struct buf *to,
+                         struct kerrinfo *e)
+{
+    struct doc d = out_doc(o, to, e);
+    doc_object(&d, NULL);
+    doc_text(&d, "schema", "etcdseal.audit-keys/1");
+    doc_array(&d, "sources");
+    for (size_t i = 0; i < n->sources; i++) {
+        doc_object(&d, NULL);
+        doc_text(&d, "name", n->names[i]);
+        doc_bool(&d, "is_backup", i > 0 || !n->has_live);
+        doc_u64(&d, "revision", n->revisions[i]);
+        doc_close(&d);
+    }
+    doc_close(&d);
+    doc_array(&d, "keys");
+    for (size_t i = 0; i < n->count; i++) {
+        put_row(&d, n, &n->rows[i]);
+    }
+    doc_close(&d);
+    doc_close(&d);
+    return doc_end(&d);
+}
+
+/* ---- the gate ---- */
+
+static enum kerr check_unneeded(const struct options *o, const struct needs *n, struct kerrinfo *e)
+{
+    for (size_t i = 0; i < n->count && o->unneeded != NULL; i++) {
+        const struct need *row = &n->rows[i];
+        if (strcmp(row->id, o->unneeded) == 0 && row->sum > 0) {
+            return kerr_set(e, KERR_DENIED,
+                            "key %s is still needed: %" PRIu64 " live objects, %" PRIu64
+                            " in backups",
+                            o->unneeded, n->has_live ? row->objects[0] : 0, in_backups(n, row));
+        }
+    }
+    return KERR_OK;
+}
+
+enum kerr cmd_audit_keys(void *ctx, const struct opt_call *call, struct kerrinfo *e)
+{
+    const struct options *o = ctx;
+    AUTO(needs_done) struct needs n = {.count = 0};
+    AUTO_BUF text;
+    buf_init(&text, DOC_MAX);
+    enum kerr k = audit_source_catch_bus_errors(e);
+    k = k == KERR_OK ? read_all(&n, o, call, e) : k;
+    if (k == KERR_OK) {
+        k = out_is_doc(o) ? put_doc(o, &n, &text, e) : put_table(&n, &text, e);
+    }
+    k = k == KERR_OK ? out_print(&text, e) : k;
+    return k == KERR_OK ? check_unneeded(o, &n, e) : k;
+}
