@@ -45,8 +45,13 @@ enum kerr audit_diff_parse(struct buf *text, const char *name, struct json_doc *
 enum kerr audit_diff_read(const char *path, struct json_doc **ret, struct kerrinfo *e)
 {
     AUTO_BUF text = {0};
-    enum kerr k = file_read(NULL, path, AUDIT_DIFF_MAX, FILE_READ_ANY, &text, e);
-    return k == KERR_OK ? audit_diff_parse(&text, path, ret, e) : k;
+    struct kerrinfo why = {0};
+    enum kerr k = file_read(NULL, path, AUDIT_DIFF_MAX, FILE_READ_ANY, &text, &why);
+    if (k != KERR_OK) {
+        return kerr_set(e, k, "%s%s", why.text,
+                        k == KERR_LIMIT ? "; with --max-findings a report is smaller" : "");
+    }
+    return audit_diff_parse(&text, path, ret, e);
 }
 
 /* The report of now is written as JSON and read again, so that both sides went the same way. */

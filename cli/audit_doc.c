@@ -228,10 +228,10 @@ static void put_residue(struct doc *d, const struct audit *a)
     doc_close(d);
 }
 
-/* What was written so far leaves the buffer. */
+/* What was written so far leaves the buffer, when it is much. */
 static void flush(struct doc *d, struct audit_sink *to)
 {
-    if (d->k == KERR_OK) {
+    if (d->k == KERR_OK && to->text.len > DOC_MAX / 2) {
         d->k = audit_flush(to, d->e);
     }
 }

@@ -81,13 +81,26 @@ static void put_character(struct json_writer *w, struct bytes one)
     }
 }
 
+/* How many bytes at the beginning stand for themselves: nearly always all of them. */
+static size_t plain_length(struct bytes text)
+{
+    size_t len = 0;
+    while (len < text.len && text.ptr[len] < 0x80 && !is_escaped(text.ptr[len])) {
+        len++;
+    }
+    return len;
+}
+
 static void put_quoted(struct json_writer *w, struct bytes text)
 {
     put_text(w, "\"");
     struct bytes left = text;
     while (left.len > 0) {
-        size_t len = character(left);
-        if (len == 0) {
+        size_t plain = plain_length(left);
+        size_t len = plain > 0 ? plain : character(left);
+        if (plain > 0) {
+            put(w, bytes_of(left.ptr, plain));
+        } else if (len == 0) {
             put_text(w, "\xef\xbf\xbd");
             len = 1;
         } else {

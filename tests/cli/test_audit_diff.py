@@ -137,7 +137,7 @@ def test_what_is_no_report(audit, tool, text, words):
 def test_too_large(audit, tool):
     path = tool.folder / "old.json"
     path.write_bytes(b" " * ((32 << 20) + 1))
-    audit(cluster(a=kms_v2()), "--diff", path).refused(2, "old.json", "33554432")
+    audit(cluster(a=kms_v2()), "--diff", path).refused(2, "old.json", "33554432", "--max-findings")
 
 
 @pytest.mark.parametrize("text", [
