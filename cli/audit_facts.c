@@ -81,6 +81,17 @@ void audit_key_id_hash(const struct audit_key_id *row, char to[static AUDIT_HASH
     }
 }
 
+enum audit_scope audit_scope_of(enum audit_rule rule)
+{
+    for (size_t i = 0; i < AUDIT_PLACE_COUNT; i++) {
+        if (audit_place_rules[i] == rule) {
+            return AUDIT_OF_PLACES;
+        }
+    }
+    return rule == AUDIT_RULE_NOTHING_EXPECTED || rule == AUDIT_RULE_KMS_DOWN ? AUDIT_OF_WHOLE
+                                                                              : AUDIT_OF_RESOURCES;
+}
+
 bool audit_is_failure(const struct audit *a, enum audit_rule rule)
 {
     return audit_rules[rule].severity == AUDIT_ERROR || a->wanted.fails_on[rule];

@@ -30,6 +30,11 @@ struct bytes audit_provider_of(const struct audit_key_id *row);
 #define AUDIT_HASH_TEXT_BYTES (sizeof "sha256:" + 2 * (size_t)HASH_BYTES)
 void audit_key_id_hash(const struct audit_key_id *row, char to[static AUDIT_HASH_TEXT_BYTES]);
 
+/* What a rule's findings are about: a place that holds what is left over, the audit as a whole, or
+ * a resource and its objects. */
+enum audit_scope { AUDIT_OF_RESOURCES, AUDIT_OF_PLACES, AUDIT_OF_WHOLE };
+enum audit_scope audit_scope_of(enum audit_rule rule);
+
 /* Whether a finding of the rule is a failure by itself: of severity error, or of --fail-on. */
 bool audit_is_failure(const struct audit *a, enum audit_rule rule);
 

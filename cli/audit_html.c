@@ -93,13 +93,14 @@ static void put_demands(struct audit_page *p)
     append_text(&p->a, "</p>\n");
 }
 
-static void put_figure(struct audit_page *p, const char *name, bool is_known, uint64_t number)
+static void put_figure(struct audit_page *p, const char *name, bool is_known, uint64_t number,
+                       const char *unknown)
 {
     append_printf(&p->a, "<div><dt>%s</dt><dd>", name);
     if (is_known) {
         html_number(&p->a, number);
     } else {
-        append_text(&p->a, "not known");
+        append_text(&p->a, unknown);
     }
     append_text(&p->a, "</dd></div>\n");
 }
@@ -110,24 +111,26 @@ static void put_verdict(struct audit_page *p)
     char time[CLOCK_TEXT_BYTES];
     clock_format_s(p->r->started_s, time);
     const char *tone = a->is_met ? audit_page_tone(a->verdict) : "bad";
-    tone = strcmp(tone, "good") == 0 && a->has_residue ? "wait" : tone;
+    tone = strcmp(tone, "good") == 0 && (a->has_residue || a->is_kms_down) ? "wait" : tone;
     append_printf(
         &p->a, "<header>\n<div class=\"verdict %s\">\n<p class=\"brand\">etcdseal audit, ", tone);
     append_printf(&p->a, "<time datetime=\"%s\">%s</time></p>\n<h1>%s%s</h1>\n<p>%s", time, time,
                   audit_verdict_names[a->verdict],
                   a->has_residue ? " <small>with RESIDUE</small>" : "",
                   verdicts[a->verdict].sentence);
+    append_text(&p->a,
+                a->is_kms_down ? " Not all could be proved: a KMS plugin could not be asked." : "");
     append_text(&p->a, a->has_residue
                            ? " Older plaintext of it is left over where etcd no longer looks.</p>\n"
                            : "</p>\n");
     put_demands(p);
     append_text(&p->a, "</div>\n<dl class=\"figures\">\n");
-    put_figure(p, "live keys", true, a->totals.keys);
-    put_figure(p, "encrypted", true, audit_encrypted(&a->totals));
-    put_figure(p, "of them proved", true, a->totals.proved);
-    put_figure(p, "stale, to be rewritten", a->is_stale_known, a->totals.stale);
-    put_figure(p, "can't be decrypted", true, a->totals.undecryptable);
-    put_figure(p, "plaintext", true, a->totals.classes[VALUE_PLAINTEXT]);
+    put_figure(p, "live keys", true, a->totals.keys, NULL);
+    put_figure(p, "encrypted", true, audit_encrypted(&a->totals), NULL);
+    put_figure(p, "of them proved", a->wanted.is_proving, a->totals.proved, "not asked");
+    put_figure(p, "stale, to be rewritten", a->is_stale_known, a->totals.stale, "not known");
+    put_figure(p, "can't be decrypted", true, a->totals.undecryptable, NULL);
+    put_figure(p, "plaintext", true, a->totals.classes[VALUE_PLAINTEXT], NULL);
     append_text(&p->a, "</dl>\n<nav aria-label=\"Sections\"><a href=\"#coverage\">Coverage</a>"
                        "<a href=\"#keys\">Keys</a><a href=\"#residue\">What is left over</a>"
                        "<a href=\"#findings\">Findings</a><a href=\"#scope\">What this proves</a>"

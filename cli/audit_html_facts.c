@@ -35,17 +35,6 @@ static void put_object(struct audit_page *p, const struct audit_finding *f)
     append_text(&p->a, "</li>\n");
 }
 
-/* A group of findings that say nothing but their rule has no list. */
-static bool has_list(const struct audit *a, enum audit_rule rule)
-{
-    for (unsigned i = 0; i < AUDIT_PLACE_COUNT; i++) {
-        if (audit_place_rules[i] == rule) {
-            return false;
-        }
-    }
-    return a->by_rule[rule] > 0 && rule != AUDIT_RULE_NOTHING_EXPECTED;
-}
-
 static void put_objects(struct audit_page *p, enum audit_rule rule)
 {
     uint64_t wanted = p->r->options->max_findings;
@@ -83,7 +72,7 @@ static void put_rule(struct audit_page *p, enum audit_rule rule)
     append_text(&p->a, ".</p>\n<p><strong>Cure:</strong> ");
     html_text(&p->a, info->cure);
     append_text(&p->a, ".</p>\n");
-    if (has_list(p->audit, rule)) {
+    if (audit_scope_of(rule) == AUDIT_OF_RESOURCES) {
         put_objects(p, rule);
     }
     append_text(&p->a, "</article>\n");

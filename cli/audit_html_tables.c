@@ -182,6 +182,31 @@ static void put_key(struct audit_page *p, const struct audit_key_id *row)
     append_text(&p->a, "</tr>\n");
 }
 
+static void put_plugins(struct audit_page *p)
+{
+    static const struct html_column columns[] = {
+        {"Socket", false},     {"Provider", false}, {"Key id that it writes with", false},
+        {"Unwrapped", true},   {"Refused", true},   {"Not asked", true},
+        {"Last error", false},
+    };
+    html_table(&p->a, "KMS plugins that were asked, and the seeds that they unwrapped", columns,
+               ARRAY_LEN(columns));
+    for (size_t i = 0; i < p->audit->wanted.kms_count; i++) {
+        const struct audit_kms_told *told = &p->audit->kms[i];
+        append_text(&p->a, "<tr><th scope=\"row\">");
+        html_code(&p->a, bytes_of_text(told->kms.socket));
+        append_text(&p->a, "</th>");
+        html_cell(&p->a, told->kms.provider == NULL ? "all" : told->kms.provider);
+        html_cell(&p->a, told->key_id == NULL ? "it does not answer" : told->key_id);
+        html_cell_number(&p->a, true, told->unwrapped);
+        html_cell_number(&p->a, true, told->refused);
+        html_cell_number(&p->a, true, told->unasked);
+        html_cell(&p->a, told->why[0] == 0 ? NULL : told->why);
+        append_text(&p->a, "</tr>\n");
+    }
+    html_table_end(&p->a);
+}
+
 void audit_page_keys(struct audit_page *p)
 {
     static const struct html_column columns[] = {
@@ -206,6 +231,9 @@ void audit_page_keys(struct audit_page *p)
         put_more(p, a->key_id_count);
     } else {
         append_text(&p->a, "<p>No value is encrypted.</p>\n");
+    }
+    if (p->audit->wanted.kms_count > 0) {
+        put_plugins(p);
     }
     append_text(&p->a, "</section>\n");
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The audit as JUnit's XML, which CI systems show: a suite for the demands, one for what is left
- * over, and one for each resource with a case for each rule. A case fails where a demand is not
- * met, and where a rule of severity error, or of --fail-on, found something; what a rule of another
- * severity found stands in the output of its case.
+ * over, one for each resource with a case for each rule, and one for what is about none. A case
+ * fails where a demand is not met, and where a rule of severity error, or of --fail-on, found
+ * something; what a rule of another severity found stands in the output of its case.
  */
 #include <inttypes.h>
 
@@ -138,18 +138,7 @@ static void put_places(struct junit *j)
     end_suite(j);
 }
 
-/* ---- resources ---- */
-
-/* Rules about objects and resources; the others are about the whole. */
-static bool is_of_resources(enum audit_rule rule)
-{
-    for (unsigned i = 0; i < AUDIT_PLACE_COUNT; i++) {
-        if (audit_place_rules[i] == rule) {
-            return false;
-        }
-    }
-    return rule != AUDIT_RULE_NOTHING_EXPECTED;
-}
+/* ---- rules ---- */
 
 static void put_objects(struct junit *j, const struct audit_group *group)
 {
@@ -164,11 +153,11 @@ static void put_objects(struct junit *j, const struct audit_group *group)
     }
 }
 
-static void put_rule(struct junit *j, size_t resource, enum audit_rule rule)
+static void put_rule(struct junit *j, const char *suite, const struct audit_group *group,
+                     enum audit_rule rule)
 {
-    const struct audit_group *group = &j->groups.rows[resource][rule];
     const struct audit_rule_info *info = &audit_rules[rule];
-    begin_case(j, j->audit->resources[resource].name, info->id);
+    begin_case(j, suite, info->id);
     if (group->count > 0) {
         const char *element = audit_is_failure(j->audit, rule) ? "failure" : "system-out";
         append_printf(&j->a, "<%s>%" PRIu32 " times: %s. Cure: %s", element, group->count,
@@ -179,17 +168,21 @@ static void put_rule(struct junit *j, size_t resource, enum audit_rule rule)
     append_text(&j->a, "</testcase>\n");
 }
 
-static void put_resource(struct junit *j, size_t at)
+/* `groups`: the row of a resource, or of what is about none. */
+static void put_rules(struct junit *j, const char *suite, const struct audit_group *groups,
+                      enum audit_scope scope)
 {
     struct totals t = {.tests = 0};
     for (unsigned i = 0; i < AUDIT_RULE_COUNT; i++) {
-        t.tests += is_of_resources((enum audit_rule)i);
-        t.failures += has_failed(j->audit, (enum audit_rule)i, j->groups.rows[at][i].count);
+        if (audit_scope_of((enum audit_rule)i) == scope) {
+            t.tests++;
+            t.failures += has_failed(j->audit, (enum audit_rule)i, groups[i].count);
+        }
     }
-    begin_suite(j, j->audit->resources[at].name, &t);
+    begin_suite(j, suite, &t);
     for (unsigned i = 0; i < AUDIT_RULE_COUNT; i++) {
-        if (is_of_resources((enum audit_rule)i)) {
-            put_rule(j, at, (enum audit_rule)i);
+        if (audit_scope_of((enum audit_rule)i) == scope) {
+            put_rule(j, suite, &groups[i], (enum audit_rule)i);
         }
     }
     end_suite(j);
@@ -205,8 +198,10 @@ enum kerr audit_write_junit(const struct audit_report *r, struct audit_sink *to,
                   r->duration_ms / 1000, (unsigned)(r->duration_ms % 1000));
     put_demands(&j);
     put_places(&j);
-    for (size_t i = 0; i < r->audit->resource_count && j.a.k == KERR_OK; i++) {
-        put_resource(&j, i);
+    for (size_t i = 0; i <= r->audit->resource_count && j.a.k == KERR_OK; i++) {
+        bool is_whole = i == r->audit->resource_count;
+        put_rules(&j, is_whole ? "audit" : r->audit->resources[i].name, j.groups.rows[i],
+                  is_whole ? AUDIT_OF_WHOLE : AUDIT_OF_RESOURCES);
     }
     append_text(&j.a, "</testsuites>\n");
     audit_groups_done(&j.groups);

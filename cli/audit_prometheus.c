@@ -35,6 +35,8 @@ static void put_run(struct appender *a, const struct audit_report *r)
                   (unsigned)(r->duration_ms % 1000));
     put_single(a, "revision", "The revision of etcd that was audited.", r->source->found.revision);
     put_single(a, "as_demanded", "1: every demand is met.", r->audit->is_met);
+    put_single(a, "kms_unreachable", "1: a KMS plugin of --prove could not be asked.",
+               r->audit->is_kms_down);
     put_family(a, "verdict", "1 for the verdict of the whole, 0 for the others.");
     for (unsigned i = 0; i < AUDIT_VERDICT_COUNT; i++) {
         append_printf(a, PREFIX "verdict{verdict=\"%s\"} %d\n", audit_verdict_names[i],
@@ -79,6 +81,11 @@ static uint64_t undecryptable_of(const struct audit_resource *r)
     return r->counts.undecryptable;
 }
 
+static uint64_t unproved_of(const struct audit_resource *r)
+{
+    return r->counts.unproved;
+}
+
 static uint64_t stale_of(const struct audit_resource *r)
 {
     return r->counts.stale;
@@ -94,6 +101,8 @@ static void put_resources(struct appender *a, const struct audit *from, struct a
     } rows[] = {
         {"expected_encrypted", "1: the resource is expected to be encrypted.", expected_of, false},
         {"proved_objects", "Live keys whose value was decrypted and is theirs.", proved_of, false},
+        {"unproved_objects", "Live keys that are encrypted and neither proved nor refuted.",
+         unproved_of, false},
         {"undecryptable_objects", "Live keys that no key can open.", undecryptable_of, false},
         {"stale_objects", "Live keys not written by what writes now; absent where unknown.",
          stale_of, true},

@@ -18,7 +18,7 @@ import yaml
 
 from audits import SECRET, audit, cluster, report  # noqa: F401: fixtures
 from etcd_db import Db, field, kms_v2, local, plaintext
-from conftest import fingerprint
+from conftest import ROOT, fingerprint
 
 CLASSES = ["kmsv2", "kmsv1", "aescbc", "aesgcm", "secretbox", "plaintext", "other"]
 FILES = {"report.txt": "wide", "report.json": "json", "report.yaml": "yaml", "report.csv": "csv",
@@ -461,3 +461,35 @@ def test_unusual_fields_in_every_form(audit):
     for form in FORMS:
         ran = audit(cluster(a=kms_v2(more=field(9, b"new"))), "-o", form)
         assert ran.code == 0, (form, ran.told())
+
+
+# --- with --prove ----------------------------------------------------------------------------------------
+
+def test_a_plugin_that_can_not_be_asked(audit, report, tool):
+    """Every form says so; what it has to do with the whole stands where JUnit shows it."""
+    db, words = cluster(a=kms_v2(), b=kms_v2()), ["--prove", "--kms", f"unix:{tool.folder}/<none>.sock"]
+    made = report(db, *words, code=3)
+    (told,) = made["kms"]
+    assert told["key_id"] is None and {f["rule"] for f in made["findings"]} >= {"kms-unreachable", "unproved"}
+    text = audit(db, *words, "-o", "html").out
+    page = Page(text)
+    assert "a KMS plugin could not be asked" in page.text() and f"{tool.folder}/<none>.sock" in page.text()
+    assert "it does not answer" in page.text() and 'class="verdict good"' not in text
+    found = cases(audit(db, *words, "-o", "junit").out)
+    assert found["audit", "kms-unreachable"].find("failure") is not None
+    assert SECRET not in found["secrets", "unproved"].find("system-out").text
+    found = samples(audit(db, *words, "-o", "prometheus").out)
+    assert found["etcdseal_audit_kms_unreachable", ()] == 1
+    assert found["etcdseal_audit_unproved_objects", (("resource", "secrets"),)] == 2
+    results = {r["ruleId"] for r in sarif(audit(db, *words, "-o", "sarif").out)["results"]}
+    assert results >= {"kms-unreachable", "unproved"}
+    row = rows_of(audit(db, *words, "-o", "csv").out)[-1]
+    assert (row["resource"], row["proved"], row["unproved"]) == ("secrets", "0", "2")
+
+
+def test_each_rule_is_a_case_once(audit):
+    """Of a resource, of a place or of the whole; a new rule falls somewhere."""
+    ids = re.findall(r'^AUDIT_RULE\(\w+,\s*"([a-z-]+)"', (ROOT / "audit" / "rules.def").read_text(), re.M)
+    found = cases(audit(cluster(a=kms_v2()), "-o", "junit").out)
+    names = [name for suite, name in found if suite in ("residue", "audit", "secrets")]
+    assert sorted(names) == sorted(ids)
