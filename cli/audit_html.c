@@ -105,6 +105,27 @@ static void put_figure(struct audit_page *p, const char *name, bool is_known, ui
     append_text(&p->a, "</dd></div>\n");
 }
 
+static void put_words(struct audit_page *p)
+{
+    const struct audit *a = p->audit;
+    const struct {
+        bool is_so;
+        const char *words;
+    } rows[] = {
+        {true, verdicts[a->verdict].sentence},
+        {p->r->source->is_partial,
+         "<strong>The audit was interrupted, and counts what was read until then.</strong>"},
+        {a->is_kms_down, "Not all could be proved: a KMS plugin could not be asked."},
+        {a->has_residue, "Older plaintext of it is left over where etcd no longer looks."},
+    };
+    append_text(&p->a, "<p>");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        append_text(&p->a, rows[i].is_so ? rows[i].words : "");
+        append_text(&p->a, rows[i].is_so ? " " : "");
+    }
+    append_text(&p->a, "</p>\n");
+}
+
 static void put_verdict(struct audit_page *p)
 {
     const struct audit *a = p->audit;
@@ -114,15 +135,10 @@ static void put_verdict(struct audit_page *p)
     tone = strcmp(tone, "good") == 0 && (a->has_residue || a->is_kms_down) ? "wait" : tone;
     append_printf(
         &p->a, "<header>\n<div class=\"verdict %s\">\n<p class=\"brand\">etcdseal audit, ", tone);
-    append_printf(&p->a, "<time datetime=\"%s\">%s</time></p>\n<h1>%s%s</h1>\n<p>%s", time, time,
+    append_printf(&p->a, "<time datetime=\"%s\">%s</time></p>\n<h1>%s%s</h1>\n", time, time,
                   audit_verdict_names[a->verdict],
-                  a->has_residue ? " <small>with RESIDUE</small>" : "",
-                  verdicts[a->verdict].sentence);
-    append_text(&p->a,
-                a->is_kms_down ? " Not all could be proved: a KMS plugin could not be asked." : "");
-    append_text(&p->a, a->has_residue
-                           ? " Older plaintext of it is left over where etcd no longer looks.</p>\n"
-                           : "</p>\n");
+                  a->has_residue ? " <small>with RESIDUE</small>" : "");
+    put_words(p);
     put_demands(p);
     append_text(&p->a, "</div>\n<dl class=\"figures\">\n");
     put_figure(p, "live keys", true, a->totals.keys, NULL);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The audit as JUnit's XML, which CI systems show: a suite for the demands, one for what is left
- * over, one for each resource with a case for each rule, and one for what is about none. A case
- * fails where a demand is not met, and where a rule of severity error, or of --fail-on, found
- * something; what a rule of another severity found stands in the output of its case.
+ * The audit as JUnit's XML, which CI systems show: a suite that says whether all was read, one
+ * for the demands, one for what is left over, one for each resource with a case for each rule, and
+ * one for what is about none. A case fails where a demand is not met, and where a rule of severity
+ * error, or of --fail-on, found something; what a rule of another severity found stands in the
+ * output of its case.
  */
 #include <inttypes.h>
 
@@ -168,6 +169,18 @@ static void put_rule(struct junit *j, const char *suite, const struct audit_grou
     append_text(&j->a, "</testcase>\n");
 }
 
+/* Whether all was read, which is no rule. */
+static void put_whole(struct junit *j)
+{
+    bool is_partial = j->r->source->is_partial;
+    const struct totals t = {.tests = 1, .failures = is_partial};
+    begin_suite(j, "source", &t);
+    begin_case(j, "source", "all-read");
+    append_text(&j->a, is_partial ? "<failure message=\"interrupted\"/>" : "");
+    append_text(&j->a, "</testcase>\n");
+    end_suite(j);
+}
+
 /* `groups`: the row of a resource, or of what is about none. */
 static void put_rules(struct junit *j, const char *suite, const struct audit_group *groups,
                       enum audit_scope scope)
@@ -196,6 +209,7 @@ enum kerr audit_write_junit(const struct audit_report *r, struct audit_sink *to,
                   "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
                   "<testsuites name=\"etcdseal audit\" time=\"%" PRIu64 ".%03u\">\n",
                   r->duration_ms / 1000, (unsigned)(r->duration_ms % 1000));
+    put_whole(&j);
     put_demands(&j);
     put_places(&j);
     for (size_t i = 0; i <= r->audit->resource_count && j.a.k == KERR_OK; i++) {

@@ -35,6 +35,8 @@ static void put_run(struct appender *a, const struct audit_report *r)
                   (unsigned)(r->duration_ms % 1000));
     put_single(a, "revision", "The revision of etcd that was audited.", r->source->found.revision);
     put_single(a, "as_demanded", "1: every demand is met.", r->audit->is_met);
+    put_single(a, "partial", "1: it was interrupted, and counts what was read until then.",
+               r->source->is_partial);
     put_single(a, "kms_unreachable", "1: a KMS plugin of --prove could not be asked.",
                r->audit->is_kms_down);
     put_family(a, "verdict", "1 for the verdict of the whole, 0 for the others.");

@@ -112,7 +112,7 @@ static void put_invocation(struct json_writer *w, const struct audit_report *r)
     json_put_object(w, NULL);
     json_put_text(w, "commandLine", text);
     json_put_time(w, "startTimeUtc", r->started_s);
-    json_put_bool(w, "executionSuccessful", true);
+    json_put_bool(w, "executionSuccessful", !r->source->is_partial);
     json_put_close(w);
     json_put_close(w);
 }

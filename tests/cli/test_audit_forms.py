@@ -184,6 +184,7 @@ def test_junit(audit):
     assert len(found["residue", "residue-free-pages"]) == 0
     found = cases(audit(db, *words, "--fail-on", "stale").out)
     assert found["secrets", "stale"].find("failure") is not None
+    assert len(found["source", "all-read"]) == 0
     found = cases(audit(cluster(c=kms_v2()), "-o", "junit").out)
     assert not any(case.find("failure") is not None for case in found.values())
 

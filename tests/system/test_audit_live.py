@@ -152,7 +152,8 @@ def test_interrupted(workspace):
     """Ctrl-C: a report of what was read that says so, and the end of a program that Ctrl-C ends."""
     etcd = Etcd(workspace)
     filled(etcd, 1500)
-    running = start_slowly(etcd, "--qps", "1", "--prefix", "/registry/")
+    folder = workspace.path("interrupted")
+    running = start_slowly(etcd, "--qps", "1", "--prefix", "/registry/", "--report-dir", folder)
     time.sleep(2.5)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=60)
@@ -160,6 +161,11 @@ def test_interrupted(workspace):
     assert running.returncode == -signal.SIGINT and "interrupted" in err
     assert report["source"]["is_partial"] is True and report["as_demanded"] is False
     assert 0 < report["totals"]["keys"] < 3000
+    assert "The audit was interrupted" in (folder / "report.html").read_text()
+    assert '<failure message="interrupted"/>' in (folder / "report.junit.xml").read_text()
+    assert "\netcdseal_audit_partial 1\n" in (folder / "report.prom").read_text()
+    (run,) = json.loads((folder / "report.sarif").read_text())["runs"]
+    assert run["invocations"][0]["executionSuccessful"] is False
 
 
 def test_qps_is_kept(workspace):
