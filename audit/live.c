@@ -94,6 +94,7 @@ static enum kerr count_key(void *ctx, const struct mvcc_key_value *kv, struct ke
     if (kv == NULL) {
         return audit_settle(s->live->audit, e);
     }
+    s->live->done++;
     enum kerr k = s->first.len == 0 ? set_key(&s->first, kv->key, e) : KERR_OK;
     k = k == KERR_OK ? set_key(&s->last, kv->key, e) : k;
     return k == KERR_OK ? audit_live(s->live->audit, kv->key, kv->value, kv->mod_revision, e) : k;
@@ -126,6 +127,13 @@ static void open_window(struct scan *s)
     s->is_fresh = true;
 }
 
+/* The next key behind the last one that was read. */
+static enum kerr step_behind(struct scan *s, struct kerrinfo *e)
+{
+    enum kerr k = set_key(&s->next, buf_view(&s->last), e);
+    return k == KERR_OK ? buf_put(&s->next, bytes_of("", 1), e) : k;
+}
+
 /* What follows after a page; *ret_is_done: nothing. */
 static enum kerr go_on(struct scan *s, const struct etcd_page *page, bool *ret_is_done,
                        struct kerrinfo *e)
@@ -135,8 +143,7 @@ static enum kerr go_on(struct scan *s, const struct etcd_page *page, bool *ret_i
     s->is_fresh = false;
     window_learn(&s->window, buf_view(&s->first), buf_view(&s->last), page->keys, page->bytes);
     if (page->has_more) {
-        k = set_key(&s->next, buf_view(&s->last), e);
-        k = k == KERR_OK ? buf_put(&s->next, bytes_of("", 1), e) : k;
+        k = step_behind(s, e);
         if (window_is_too_wide(&s->window, page->count - page->keys)) {
             open_window(s);
         }
@@ -188,12 +195,47 @@ static enum kerr scan_pages(struct scan *s, struct kerrinfo *e)
         }
         k = ask_page(s, &page, e);
         if (k == KERR_OK) {
-            s->live->done += page.keys;
             k = go_on(s, &page, &is_done, e);
             tell(s->live);
         }
     }
     return k;
+}
+
+static enum kerr count_streamed(void *ctx, const struct mvcc_key_value *kv, struct kerrinfo *e)
+{
+    struct scan *s = ctx;
+    enum kerr k = count_key(s, kv, e);
+    if (k != KERR_OK || kv != NULL) {
+        return k;
+    }
+    tell(s->live);
+    s->live->found->is_partial = live_is_stopped(s->live);
+    return s->live->found->is_partial ? kerr_set(e, KERR_STATE, "stopped") : KERR_OK;
+}
+
+/* The whole range as one stream, where the server has that (etcd 3.7): for it etcd walks its index
+ * once. Of a stream that ends early the rest is read page by page. */
+static enum kerr scan_stream(struct scan *s, bool *ret_is_done, struct kerrinfo *e)
+{
+    const struct etcd_range range = {
+        .key = buf_view(&s->next), .end = s->end, .revision = s->live->revision};
+    struct kerrinfo cause = {0};
+    struct etcd_page page;
+    s->live->found->requests++;
+    enum kerr k = etcd_range_stream(s->live->etcd, &range, count_streamed, s, &page, &cause);
+    *ret_is_done = k == KERR_OK || s->live->found->is_partial;
+    if (*ret_is_done) {
+        return KERR_OK;
+    }
+    s->live->has_no_stream = true;
+    s->live->revision = k == KERR_NOTFOUND ? 0 : s->live->revision;
+    bool is_over = k != KERR_UNSUP && k != KERR_NOTFOUND && k != KERR_DOWN && k != KERR_TIMEOUT &&
+                   k != KERR_BUSY;
+    if (is_over) {
+        return kerr_set(e, k, "%s", cause.text);
+    }
+    return s->last.len > 0 ? step_behind(s, e) : KERR_OK;
 }
 
 static enum kerr scan_range(struct live *l, struct bytes from, struct bytes end, struct kerrinfo *e)
@@ -203,8 +245,11 @@ static enum kerr scan_range(struct live *l, struct bytes from, struct bytes end,
     buf_init(&s.next, KEY_MAX);
     buf_init(&s.first, KEY_MAX);
     buf_init(&s.last, KEY_MAX);
+    bool is_done = false;
+    bool is_streamed = !l->has_no_stream && l->wanted->requests_per_s == 0;
     enum kerr k = set_key(&s.next, from, e);
-    return k == KERR_OK ? scan_pages(&s, e) : k;
+    k = k == KERR_OK && is_streamed ? scan_stream(&s, &is_done, e) : k;
+    return k == KERR_OK && !is_done ? scan_pages(&s, e) : k;
 }
 
 /* ---- what is read ---- */

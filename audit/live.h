@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A running etcd as a source: every live key at one revision, page by page. It shows no residue:
- * what is left over lies in the members' files.
+ * A running etcd as a source: every live key at one revision, as a stream where etcd has that (3.7)
+ * and no rate is given, else page by page. It shows no residue: what is left over lies in the
+ * members' files.
  *
  * The revision is that of the first answer. When etcd compacts it under the scan (kube-apiserver
  * has it done every five minutes), what is left is read at a newer one, and both are told: a key
  * that was moved or made meanwhile may then be counted never or twice.
  *
- * Memory: one page, as in etcd/etcd.h.
+ * Memory: one page or piece, as in etcd/etcd.h.
  *
  * Codes: those of etcd/etcd.h and audit/audit.h; DOWN for a member without a leader, which would
  * show something old.

@@ -12,6 +12,7 @@ struct live {
     struct audit_etcd *found;
     uint64_t revision;      /* that is read; 0: the newest, which it is from then on */
     uint64_t last_start_ms; /* of the last request */
+    bool has_no_stream;     /* the server cannot, or lost one: page by page */
     uint64_t done;          /* keys */
     uint64_t total;
 };

@@ -20,7 +20,7 @@
 /* etcd gives up a request of its own after some seconds; a page of many megabytes over a slow line
  * takes longer. */
 #define CALL_MS   60000
-#define STREAM_MS 0 /* as long as it takes: its pieces come on, or the connection is lost */
+#define STREAM_MS 600000 /* of a whole range; what is left then is asked for page by page */
 /* Rounds over all endpoints once etcd has answered, with a pause between: an election takes a
  * second or two, a restart some. */
 #define ROUNDS      10
@@ -289,7 +289,21 @@ struct asked_range {
     void *ctx;
     struct etcd_page *page;
     bool is_stream;
+    struct buf *last; /* key, of a stream */
 };
+
+/* Within a piece the order is checked already. */
+static enum kerr take_streamed(void *ctx, const struct mvcc_key_value *kv, struct kerrinfo *e)
+{
+    struct asked_range *r = ctx;
+    if (kv != NULL && r->last->len > 0 && codec_compare(kv->key, buf_view(r->last)) <= 0) {
+        return kerr_set(e, KERR_FORMAT, "%s: a streamed range is damaged: keys not in order",
+                        etcd_endpoint(r->etcd));
+    }
+    r->last->len = kv != NULL ? 0 : r->last->len;
+    enum kerr k = kv != NULL ? buf_put(r->last, kv->key, e) : KERR_OK;
+    return k == KERR_OK ? r->fn(r->ctx, kv, e) : k;
+}
 
 static enum kerr take_range(void *ctx, struct bytes message, struct kerrinfo *e)
 {
@@ -307,7 +321,8 @@ static enum kerr take_range(void *ctx, struct bytes message, struct kerrinfo *e)
         page.bytes += r->page->bytes;
     }
     *r->page = page;
-    return codec_page_walk(message, r->fn, r->ctx, e);
+    return r->is_stream ? codec_page_walk(message, take_streamed, r, e)
+                        : codec_page_walk(message, r->fn, r->ctx, e);
 }
 
 static enum kerr ask_range(struct etcd *c, const struct etcd_range *range, struct question *q,
@@ -329,7 +344,7 @@ enum kerr etcd_range(struct etcd *c, const struct etcd_range *range, etcd_key_va
                      void *ctx, struct etcd_page *ret, struct kerrinfo *e)
 {
     struct question q = {.path = RANGE_PATH, .timeout_ms = CALL_MS, .take = take_range};
-    struct asked_range r = {c, &q, range, fn, ctx, ret, false};
+    struct asked_range r = {c, &q, range, fn, ctx, ret, false, NULL};
     q.ctx = &r;
     return ask_range(c, range, &q, &r, e);
 }
@@ -338,7 +353,9 @@ enum kerr etcd_range_stream(struct etcd *c, const struct etcd_range *range, etcd
                             void *ctx, struct etcd_page *ret, struct kerrinfo *e)
 {
     struct question q = {.path = STREAM_PATH, .timeout_ms = STREAM_MS, .take = take_range};
-    struct asked_range r = {c, &q, range, fn, ctx, ret, true};
+    AUTO_BUF last;
+    struct asked_range r = {c, &q, range, fn, ctx, ret, true, &last};
+    buf_init(&last, REQUEST_MAX);
     q.ctx = &r;
     return ask_range(c, range, &q, &r, e);
 }

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+import urllib.request
 
 import pytest
 from parts import places
@@ -114,6 +115,29 @@ def test_many_pages_and_prefixes(workspace):
     etcd.put_many({"/a/deep/one/namespaces/default": b"k8s\0", "/zy/b/namespaces/kube-system": b"x"})
     report = live(etcd, code=1)
     assert sorted(report["source"]["prefixes"]) == ["/a/deep/one/", "/registry/", "/zy/b/"]
+
+
+def calls(etcd, method):
+    """How many it has answered well."""
+    with urllib.request.urlopen(etcd.url + "/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    (line,) = [line for line in lines if line.startswith("grpc_server_handled_total{grpc_code=\"OK\"")
+               and f'grpc_method="{method}",' in line]
+    return int(float(line.rsplit(" ", 1)[1]))
+
+
+def test_a_stream(workspace):
+    """Since 3.7 etcd sends a range as a stream: one call, and the same report."""
+    etcd = Etcd(workspace, part="etcd-3.7")
+    count = filled(etcd, 3000)
+    report = live(etcd, code=1)
+    assert report["source"]["etcd_version"].startswith("3.7.")
+    assert calls(etcd, "RangeStream") == 1 and report["totals"]["keys"] == count
+    pages = live(etcd, "--qps", "1000", code=1)
+    assert calls(etcd, "RangeStream") == 1
+    assert comparable(report) == comparable(pages) == comparable(snapshot_of(workspace, etcd, code=1))
+    report = live(etcd, "--prefix", "/registry/", "--prefix", "/zz/", "--linearizable", code=1)
+    assert calls(etcd, "RangeStream") == 3 and report["totals"]["keys"] == count - 1
 
 
 def test_nothing_of_kubernetes(workspace):

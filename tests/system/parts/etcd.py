@@ -21,14 +21,14 @@ def _range_end(prefix):
 
 
 class Etcd:
-    """`flags`: more of etcd's own."""
+    """`flags`: more of etcd's own. `part`: which release."""
 
-    def __init__(self, workspace, name="etcd", flags=(), **options):
+    def __init__(self, workspace, name="etcd", flags=(), part="etcd", **options):
         port, peer_port = workspace.free_port(), workspace.free_port()
         self.url = f"http://127.0.0.1:{port}"
         peer_url = f"http://127.0.0.1:{peer_port}"
         self.process = workspace.start(name, [
-            places.real_part("etcd"), "--data-dir", workspace.folder(name),
+            places.real_part(part), "--data-dir", workspace.folder(name),
             "--listen-client-urls", self.url, "--advertise-client-urls", self.url,
             "--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url,
             "--initial-cluster", f"default={peer_url}", "--log-level", "warn", *flags], **options)

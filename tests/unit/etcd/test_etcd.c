@@ -449,6 +449,10 @@ static void streams_are_not_asked_again(void **state)
     will_answer(&w->fakes[0], STREAM, &w->pages[1]);
     assert_ok(&e, etcd_range_stream(w->client, &all, count_keys, &keys, &page, &e));
     assert_true(keys == 2 && page.keys == 2 && page.revision == 5);
+    put_bytes(&w->pages[2], 1, bytes_of_text("x"));
+    will_answer(&w->fakes[0], STREAM, &w->pages[2]);
+    assert_refused(&e, KERR_FORMAT, "damaged",
+                   etcd_range_stream(w->client, &all, count_keys, &keys, &page, &e));
 }
 
 static void what_is_no_endpoint(void **state)
