@@ -103,9 +103,10 @@ static void begin(struct call *c)
                                         .status = &c->code,
                                         .status_details = &c->details}},
     };
-    c->call = grpc_channel_create_call(
-        c->client->channel, NULL, GRPC_PROPAGATE_DEFAULTS, c->client->queue,
-        grpc_slice_from_copied_string(c->ask->path), NULL, deadline_of(c->ask), NULL);
+    grpc_slice path = grpc_slice_from_copied_string(c->ask->path);
+    c->call = grpc_channel_create_call(c->client->channel, NULL, GRPC_PROPAGATE_DEFAULTS,
+                                       c->client->queue, path, NULL, deadline_of(c->ask), NULL);
+    grpc_slice_unref(path);
     if (grpc_call_start_batch(c->call, ops, ARRAY_LEN(ops), &c->end_tag, NULL) != GRPC_CALL_OK) {
         abort(); /* wrong arguments: our own bug */
     }

@@ -68,7 +68,7 @@ static void keys_rise_and_were_asked_for(void **state)
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct etcd_page page;
+        struct etcd_page page = {.revision = 0};
         AUTO_BUF m;
         buf_init(&m, 1000);
         put_header(&m, 1);
