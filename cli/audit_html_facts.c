@@ -41,7 +41,7 @@ static void put_objects(struct audit_page *p, enum audit_rule rule)
     uint64_t all = p->audit->by_rule[rule];
     uint64_t max = wanted == 0 ? OBJECTS_SHOWN : wanted;
     uint64_t shown = 0;
-    append_printf(&p->a, "<details%s><summary>", all <= OBJECTS_OPEN ? " open" : "");
+    append_printf(&p->a, "<details%s><summary>Where: ", all <= OBJECTS_OPEN ? " open" : "");
     html_number(&p->a, all < max ? all : max);
     append_text(&p->a, " of ");
     html_number(&p->a, all);

@@ -299,17 +299,18 @@ class Page(html.parser.HTMLParser):
         return " ".join("".join(self.texts).split())
 
 
-def test_html_says_what_json_says(audit, report):
+def test_html_says_what_json_says(audit, tool):
+    folder = tool.folder / "reports"
     db = cluster(a=plaintext(), b=kms_v2(key_id="es1-b"), c=kms_v2())
     db.put(SECRET + "a", plaintext())
-    made = report(db, "--current-key", "es1-a", "--digest", code=1)
-    text = audit(db, "--current-key", "es1-a", "--digest", "-o", "html").out
+    audit(db, "--current-key", "es1-a", "--digest", "--report-dir", folder)
+    made, text = json.loads((folder / "report.json").read_text()), (folder / "report.html").read_text()
     page = Page(text)
     assert text.startswith("<!doctype html>\n<html lang=\"en\">")
     said = page.text()
     for words in ("PARTIAL", "Not as demanded", "all-encrypted: not met", "es1-b", "rewrite it through",
                   SECRET + "a", made["source"]["files"][0]["sha256"], made["started_at"],
-                  "--current-key es1-a --digest -o html", "It does not prove", made["version"],
+                  "--current-key es1-a --digest --report-dir", "It does not prove", made["version"],
                   made["key_ids"][0]["key_id_hash"], "not looked at"):
         assert words in said, words
     assert ("svg", "aria-label", "encrypted 1, encrypted, but stale 1, plaintext 1") in page.attributes
@@ -348,9 +349,9 @@ def test_html_folds_and_ends_lists(audit):
     db = cluster(**{f"s{i:04}": plaintext() for i in range(1200)})
     text = audit(db, "-o", "html").out
     assert text.count(SECRET) == 1000 and "1,000 of 1,200" in Page(text).text()
-    assert "<details><summary>1,000 of 1,200" in text
+    assert "<details><summary>Where: 1,000 of 1,200" in text
     assert audit(db, "-o", "html", "--max-findings", 3).out.count(SECRET) == 3
-    assert "<details open><summary>1 of 1" in audit(cluster(a=plaintext()), "-o", "html").out
+    assert "<details open><summary>Where: 1 of 1" in audit(cluster(a=plaintext()), "-o", "html").out
     assert "None." in Page(audit(Db().put(SECRET + "a", kms_v2()), "-o", "html").out).text()
 
 
