@@ -261,6 +261,9 @@ void audit_page_residue(struct audit_page *p)
     for (unsigned i = 0; i < AUDIT_PLACE_COUNT; i++) {
         const struct audit_residue *found = &p->audit->residue[i];
         const char *cure = audit_rules[audit_place_rules[i]].cure;
+        if (i == AUDIT_KINE_OLD_VALUE && !found->is_seen) {
+            continue; /* etcd has none */
+        }
         append_text(&p->a, "<tr><th scope=\"row\">");
         put_place_name(p, audit_place_names[i]);
         append_text(&p->a, "</th>");

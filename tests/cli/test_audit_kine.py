@@ -110,10 +110,13 @@ def test_counted(report, path, wal, is_open):
     assert "label" in rules["residue-kine-old-value"]["cure"]
 
 
-def test_table(audit, path):
+def test_forms(audit, path):
     Db(path).fill(3)
     ran = audit().ok()
     assert "kine_old_value  3" in ran.out and "KINE-OLD-VALUE" in ran.out, ran.told()
+    assert "kine old value" in audit("-o", "html").ok().out
+    assert '{place="kine_old_value"} 3' in audit("-o", "prometheus").ok().out
+    assert "residue-kine-old-value" in audit("-o", "junit").ok().out
 
 
 def test_demand(audit, path):
