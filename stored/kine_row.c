@@ -22,7 +22,7 @@ struct columns {
 static bool is_type_of(size_t column, uint64_t type)
 {
     if (column == NAME) {
-        return type > TYPE_BYTES && type % 2 == 1;
+        return type > TYPE_BYTES + 1 && type % 2 == 1; /* no row is without a name */
     }
     if (column <= LAST_NUMBER) {
         return type <= TYPE_NUMBER_LAST;

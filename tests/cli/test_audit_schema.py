@@ -13,6 +13,7 @@ from audits import NAMESPACE, SECRET, audit, cluster, report  # noqa: F401: fixt
 from conftest import ROOT
 from etcd_db import LEAF, Db, Wal, key_value, kms_v1, kms_v2, local, plaintext, put_request, revision_key
 from test_audit_forms import hostile
+from test_audit_kine import Db as Kine
 
 SCHEMA = json.loads((ROOT / "deploy" / "audit.schema.json").read_text())
 COUNTS = SCHEMA["definitions"]["counts"]["properties"]
@@ -122,3 +123,9 @@ def test_the_page_names_all_fields():
                 yield from names(value)
     missing = {name for name in names(SCHEMA) if f"`{name}`" not in section and f"`{name}[]`" not in section}
     assert missing == set()
+
+
+def test_kine(tool):
+    path = tool.folder / "state.db"
+    Kine(path).fill(3).close()
+    check(json.loads(tool.run("audit", "--kine", path, "-o", "json").ok().out))

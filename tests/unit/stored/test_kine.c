@@ -299,7 +299,8 @@ static void test_row_around(void **state)
         {ROW, 14, 10, "", ""},
         {ROW, 13, 10, NULL, NULL},
         {&(ROW)[2], 22, 8, NULL, NULL},
-        /* no row of kine's: a name of bytes; a number in the value's place */
+        /* no row of kine's: no name; a name of bytes; a number in the value's place */
+        {"\x0a\x00\x0d\x09\x08\x08\x01\x08\x18\x13\x07{valueold", 20, 10, NULL, NULL},
         {"\x0a\x00\x14\x09\x08\x08\x01\x08\x18\x13/r/x\x07{valueold", 24, 10, NULL, NULL},
         {"\x0a\x00\x15\x09\x08\x08\x01\x08\x01\x13/r/x\x07{valueold", 24, 10, NULL, NULL},
         {"/r/x", 4, 0, NULL, NULL},
