@@ -117,6 +117,20 @@ def test_many_pages_and_prefixes(workspace):
     assert sorted(report["source"]["prefixes"]) == ["/a/deep/one/", "/registry/", "/zy/b/"]
 
 
+def test_pages_that_are_too_large(workspace):
+    """The first page would have 84 MB: it is asked for again with fewer keys, and memory stays small."""
+    etcd = Etcd(workspace, flags=["--max-request-bytes", "3000000"])
+    etcd.put("/registry/namespaces/default", "{}")
+    for i in range(60):
+        etcd.put(f"/registry/secrets/a/s-{i:02}", "k8s:enc:aesgcm:v1:k:" + "x" * 1_400_000)
+    argv = [places.our_program("etcdseal"), "audit", "--endpoints", etcd.url, "-o", "json"]
+    ran = subprocess.run(["/usr/bin/time", "-f", "%M", *argv], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["totals"]["aesgcm"] == 60
+    print("kB", ran.stderr.split()[-1])
+    assert int(ran.stderr.split()[-1]) < 300_000
+
+
 def calls(etcd, method):
     """How many it has answered well."""
     with urllib.request.urlopen(etcd.url + "/metrics") as answer:

@@ -3,7 +3,6 @@
 #include "etcd/etcd.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,44 +67,71 @@ struct fake {
     pthread_t door;
     pthread_t loop;
     struct rpc_server *server;
+    pthread_mutex_t lock; /* what follows */
     struct script scripts[METHODS];
-    atomic_uint calls[METHODS];
+    unsigned calls[METHODS];
     uint8_t last[256]; /* request */
-    atomic_size_t last_len;
+    size_t last_len;
 };
 
 static void handle(void *ctx, size_t method, size_t class_index, struct rpc_call *call)
 {
     struct fake *f = ctx;
-    struct script *s = &f->scripts[method];
     struct bytes request = rpc_call_request(call);
     (void)class_index;
-    (void)atomic_fetch_add(&f->calls[method], 1);
+    (void)pthread_mutex_lock(&f->lock);
+    struct script *s = &f->scripts[method];
+    size_t at = s->at < s->count ? s->at++ : s->count - (s->count > 0);
+    int status = s->count == 0 ? 12 : s->rows[at].status;
+    const char *text = s->count == 0 ? "unknown method" : s->rows[at].text;
+    struct bytes message = s->rows[at].message;
+    f->calls[method]++;
     memcpy(f->last, request.len == 0 ? f->last : request.ptr, request.len);
-    atomic_store(&f->last_len, request.len);
-    if (s->count == 0) {
-        rpc_call_fail(call, 12, "unknown method");
-        return;
-    }
-    size_t at = s->at < s->count ? s->at++ : s->count - 1;
-    if (s->rows[at].status == 0) {
-        rpc_call_reply(call, s->rows[at].message, false);
+    f->last_len = request.len;
+    (void)pthread_mutex_unlock(&f->lock);
+    if (status == 0) {
+        rpc_call_reply(call, message, false);
     } else {
-        rpc_call_fail(call, s->rows[at].status, s->rows[at].text);
+        rpc_call_fail(call, status, text);
     }
+}
+
+static void will(struct fake *f, size_t method, int status, const char *text, struct bytes message)
+{
+    (void)pthread_mutex_lock(&f->lock);
+    struct script *s = &f->scripts[method];
+    assert_true(s->count < ANSWERS_MAX);
+    s->rows[s->count].status = status;
+    s->rows[s->count].text = text;
+    s->rows[s->count++].message = message;
+    (void)pthread_mutex_unlock(&f->lock);
 }
 
 static void will_answer(struct fake *f, size_t method, const struct buf *message)
 {
-    struct script *s = &f->scripts[method];
-    s->rows[s->count++].message = buf_view(message);
+    will(f, method, 0, "", buf_view(message));
 }
 
 static void will_refuse(struct fake *f, size_t method, int status, const char *text)
 {
-    struct script *s = &f->scripts[method];
-    s->rows[s->count].status = status;
-    s->rows[s->count++].text = text;
+    will(f, method, status, text, bytes_of(NULL, 0));
+}
+
+static unsigned calls_of(struct fake *f, size_t method)
+{
+    (void)pthread_mutex_lock(&f->lock);
+    unsigned calls = f->calls[method];
+    (void)pthread_mutex_unlock(&f->lock);
+    return calls;
+}
+
+/* Whether the last request has these bytes. */
+static bool was_asked(struct fake *f, const char *bytes, size_t len)
+{
+    (void)pthread_mutex_lock(&f->lock);
+    bool is_there = memmem(f->last, f->last_len, bytes, len) != NULL;
+    (void)pthread_mutex_unlock(&f->lock);
+    return is_there;
 }
 
 static void *door_main(void *ctx)
@@ -178,6 +204,7 @@ static int set_up(void **state)
         struct fake *f = &w->fakes[i];
         (void)snprintf(f->url, sizeof f->url, "unix:%s/%zu", w->dir, i);
         f->path = f->url + strlen("unix:");
+        assert_int_equal(pthread_mutex_init(&f->lock, NULL), 0);
         w->urls[i] = f->url;
     }
     for (size_t i = 0; i < ARRAY_LEN(w->pages); i++) {
@@ -332,7 +359,7 @@ static void what_stays_is_said_at_once(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         assert_refused(&e, rows[i].code, rows[i].words, ask(w, &keys, &e));
         assert_non_null(strstr(e.text, w->urls[0]));
-        assert_int_equal(w->fakes[0].calls[RANGE], i + 1);
+        assert_int_equal(calls_of(&w->fakes[0], RANGE), i + 1);
     }
 }
 
@@ -381,9 +408,9 @@ static void a_user_logs_in_again_when_the_token_is_old(void **state)
     open_client(w);
     assert_ok(&e, ask(w, &keys, &e));
     assert_ok(&e, ask(w, &keys, &e));
-    assert_int_equal(w->fakes[0].calls[LOGIN], 2);
+    assert_int_equal(calls_of(&w->fakes[0], LOGIN), 2);
     assert_refused(&e, KERR_DENIED, "invalid auth token", ask(w, &keys, &e));
-    assert_int_equal(w->fakes[0].calls[LOGIN], 4);
+    assert_int_equal(calls_of(&w->fakes[0], LOGIN), 4);
 }
 
 static void a_wrong_password_is_said(void **state)
@@ -398,7 +425,7 @@ static void a_wrong_password_is_said(void **state)
     open_client(w);
     assert_refused(&e, KERR_DENIED, "the user or its password is wrong", ask(w, &keys, &e));
     assert_null(strstr(e.text, "pas;"));
-    assert_int_equal(w->fakes[0].calls[RANGE], 0);
+    assert_int_equal(calls_of(&w->fakes[0], RANGE), 0);
 }
 
 static void an_etcd_without_users_asks_nobody(void **state)
@@ -413,7 +440,7 @@ static void an_etcd_without_users_asks_nobody(void **state)
     open_client(w);
     assert_ok(&e, ask(w, &keys, &e));
     assert_ok(&e, ask(w, &keys, &e));
-    assert_int_equal(w->fakes[0].calls[LOGIN], 1);
+    assert_int_equal(calls_of(&w->fakes[0], LOGIN), 1);
 }
 
 static void serializable_is_what_it_asks_unless_told(void **state)
@@ -426,12 +453,12 @@ static void serializable_is_what_it_asks_unless_told(void **state)
     fake_start(&w->fakes[0]);
     open_client(w);
     assert_ok(&e, ask(w, &keys, &e));
-    assert_non_null(memmem(w->fakes[0].last, w->fakes[0].last_len, "\x38\x01", 2));
+    assert_true(was_asked(&w->fakes[0], "\x38\x01", 2));
     etcd_close(w->client);
     w->config.is_linearizable = true;
     open_client(w);
     assert_ok(&e, ask(w, &keys, &e));
-    assert_null(memmem(w->fakes[0].last, w->fakes[0].last_len, "\x38", 1));
+    assert_false(was_asked(&w->fakes[0], "\x38", 1));
 }
 
 static void streams_are_not_asked_again(void **state)
