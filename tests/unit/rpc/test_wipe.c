@@ -7,25 +7,21 @@
  * nothing but copies that the server made.
  */
 #include "tests/unit/rpc/bench.h"
+#include "tests/unit/rpc/markers.h"
 
-#include <fcntl.h>
 #include <grpc/grpc_posix.h>
 #include <grpc/grpc_security.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MASK   UINT64_C(0xa5c3963c5a69f00f)
 #define ROUNDS 20
 
 static const size_t sizes[] = {16, 64, 74, 200, 1000, 9000, 30000};
-static uint64_t masked; /* the marker, xored with MASK */
-static int rpc_fd;      /* the server's end, and */
-static int control_fd;  /* its end of a pipe-like pair */
+static int rpc_fd;     /* the server's end, and */
+static int control_fd; /* its end of a pipe-like pair */
 static pid_t child;
 
 /* The client process. Ends without cmocka: its failures show as a closed control socket. */
@@ -33,10 +29,7 @@ static _Noreturn void client_main(int fd, int control)
 {
     rpc_start();
     static uint8_t message[30000];
-    uint64_t marker = masked ^ MASK;
-    for (size_t i = 0; i < sizeof message; i++) {
-        message[i] = (uint8_t)(marker >> (i % 8 * 8));
-    }
+    markers_fill(message, sizeof message);
     grpc_channel_credentials *insecure = grpc_insecure_credentials_create();
     struct client c = {grpc_channel_create_from_fd("test", fd, insecure, NULL),
                        grpc_completion_queue_create_for_next(NULL)};
@@ -57,56 +50,14 @@ static _Noreturn void client_main(int fd, int control)
     _exit(0);
 }
 
-static size_t count_in(const uint8_t *at, size_t len)
-{
-    size_t hits = 0;
-    for (size_t i = 0; i + 8 <= len; i++) {
-        uint64_t word;
-        memcpy(&word, at + i, sizeof word);
-        hits += (word ^ MASK) == masked;
-    }
-    return hits;
-}
-
-/* Copies of the marker in all that this process may write to. */
-static size_t count_markers(void)
-{
-    static uint8_t window[1 << 16];
-    FILE *maps = fopen("/proc/self/maps", "re");
-    int mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
-    assert_non_null(maps);
-    assert_true(mem >= 0);
-    size_t hits = 0;
-    char line[512];
-    while (fgets(line, sizeof line, maps) != NULL) {
-        /* "from-to rw-p …" */
-        char *rest = NULL;
-        unsigned long from = strtoul(line, &rest, 16);
-        unsigned long to = strtoul(rest + 1, &rest, 16);
-        while (strncmp(rest, " rw", 3) == 0 && from < to) {
-            size_t want = to - from < sizeof window ? to - from : sizeof window;
-            ssize_t n = pread(mem, window, want, (off_t)from);
-            if (n < 8) {
-                break;
-            }
-            hits += count_in(window, (size_t)n);
-            from += (size_t)n > 7 && (size_t)n == sizeof window ? (size_t)n - 7 : (size_t)n;
-        }
-    }
-    assert_int_equal(close(mem), 0);
-    assert_int_equal(fclose(maps), 0);
-    memset(window, 0, sizeof window);
-    return hits;
-}
-
 static void the_scan_finds_what_is_there(void **state)
 {
     (void)state;
-    uint64_t *there = malloc(sizeof *there);
+    uint8_t *there = malloc(8);
     assert_non_null(there);
-    *(volatile uint64_t *)there = masked ^ MASK;
-    size_t hits = count_markers();
-    *(volatile uint64_t *)there = 0;
+    markers_fill(there, 8);
+    size_t hits = markers_count();
+    markers_clear(there, 8);
     free(there);
     assert_true(hits > 0);
 }
@@ -122,7 +73,7 @@ static void no_message_stays_in_memory(void **state)
     char done = 0;
     assert_int_equal(read(control_fd, &done, 1), 1);
     assert_int_equal(b.handled, ROUNDS * ARRAY_LEN(sizes));
-    assert_int_equal(count_markers(), 0);
+    assert_int_equal(markers_count(), 0);
     assert_int_equal(write(control_fd, &done, 1), 1);
     int status = -1;
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -138,7 +89,7 @@ int main(void)
     };
     int data[2];
     int control[2];
-    masked = ((uint64_t)getpid() << 32 | (uint64_t)getppid()) * UINT64_C(0x9e3779b97f4a7c15);
+    markers_start();
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, data) != 0 ||
         socketpair(AF_UNIX, SOCK_STREAM, 0, control) != 0) {
         return 1;
