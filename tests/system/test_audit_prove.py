@@ -2,6 +2,7 @@
 """etcdseal audit --prove on what a real kube-apiserver wrote: what opens is proved, and each way not to
 open has its own name."""
 
+import json
 import subprocess
 
 from parts import places
@@ -68,6 +69,13 @@ def test_every_provider(workspace):
     assert all(key["proved"] == key["objects"] for key in report["key_ids"])
     assert {d["demand"]: d["met"] for d in report["demands"]} == {
         "all-encrypted": False, "all-proved": True}
+
+    # Of the running etcd the same.
+    live = cluster.tool.run("audit", "--endpoints", cluster.etcd.url, *known, "-o", "json")
+    assert live.code == 1 and MARKER not in live.out + live.err
+    assert row_of(json.loads(live.out), "secrets") == row
+    by_class = lambda rows: sorted(rows, key=lambda key: key["class"])  # noqa: E731
+    assert by_class(json.loads(live.out)["key_ids"]) == by_class(report["key_ids"])
 
     # Without the keys nothing is refuted, and nothing proved.
     report = cluster.audit(snapshot, "--prove", code=1)
