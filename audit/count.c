@@ -4,6 +4,7 @@
 
 #include "audit/prove.h"
 #include "audit/tables.h"
+#include "base/text.h"
 
 #define PREFIX_DEFAULT "/registry/"
 
@@ -246,6 +247,25 @@ static enum kerr find_owner(struct audit *a, struct bytes key, const struct stor
     return tables_resource_named(a, is_known ? &said : NULL, ret, e);
 }
 
+static bool is_name(struct bytes text, size_t max)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < ' ') {
+            return false;
+        }
+    }
+    return text.len > 0 && text.len <= max && text_is_utf8(text);
+}
+
+/* Values that are left over are cut off, or others were written over them: what then stands where
+ * their key id was is none. Behind a true one stands the encrypted seed, and each of them once. */
+static bool is_credible(const struct stored_value *v)
+{
+    const struct encrypted_object *o = &v->kms;
+    return is_name(v->provider, VALUE_KEY_ID_MAX) && is_name(o->key_id, VALUE_KEY_ID_MAX) &&
+           o->source.len > 0 && o->source.len <= VALUE_SOURCE_MAX && !o->has_repeated;
+}
+
 enum kerr audit_left_over(struct audit *a, enum audit_place place, struct bytes key,
                           struct bytes value, struct kerrinfo *e)
 {
@@ -259,7 +279,7 @@ enum kerr audit_left_over(struct audit *a, enum audit_place place, struct bytes 
         to->plaintext += k == KERR_OK && a->resources[at].is_expected;
         return k;
     }
-    if (v.class_of != VALUE_KMSV2 || v.kms.key_id.len == 0) {
+    if (v.class_of != VALUE_KMSV2 || !is_credible(&v)) {
         return KERR_OK;
     }
     struct audit_key_id *row = NULL;

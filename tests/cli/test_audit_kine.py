@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from test_audit_prove import KEY, config
 from conftest import fingerprint
+from etcd_db import kms_v2
 
 SCHEMA = """CREATE TABLE kine (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, created INTEGER,
     deleted INTEGER, create_revision INTEGER, prev_revision INTEGER, lease INTEGER, value BLOB,
@@ -125,6 +126,20 @@ def test_demand(audit, path):
     db.put(SECRET + "b", PLAINTEXT).put(SECRET + "b", ENCRYPTED)
     assert audit("--demand", "no-residue").code == 1
     audit("--demand", "all-encrypted").ok()
+
+
+def test_key_ids_that_are_none(report, path):
+    """What stands in place of a key id in a value that others were written over is not told."""
+    good, bad = kms_v2(key_id="es1-b"), [kms_v2(key_id="a\0b"), kms_v2(key_id="\x1b[31m"),
+                                         kms_v2(provider="x\x01"), kms_v2(seed=b""),
+                                         kms_v2(key_id="es1-b", more=b"\x12\x02zz")]
+    db = Db(path)
+    for i, value in enumerate([good, *bad]):
+        db.put(f"{SECRET}{i}", value).put(f"{SECRET}{i}", ENCRYPTED)
+    made = report()
+    for place in ("old_revisions", "kine_old_value"):
+        assert made["residue"][place] == {"values": 6, "plaintext": 0, "key_ids": {"es1-b": 1}}
+    assert {row["key_id"] for row in made["key_ids"]} == {"es1-b", "key1"}
 
 
 @pytest.mark.parametrize("seed", range(12))
