@@ -187,3 +187,16 @@ def test_progress_is_for_terminals_and_can_be_left_out(tool):
     t = Terminal(tool, "key", "list", "-q", "--unseal", "ops=passphrase:")
     t.wait_for("slot ops: ").type(TYPED + "\n")
     assert t.end() == 0 and "working on" not in t.shown
+
+
+def test_the_password_of_an_etcd_user(tool):
+    """It is asked for, shown nowhere, and an interrupt leaves the terminal as it was."""
+    audit = ["audit", "--endpoints", f"unix:{tool.folder}/nobody", "--user", "auditor"]
+    t = Terminal(tool, *audit)
+    t.wait_for("Password of etcd's user auditor: ").type("sesame open\n")
+    assert t.end() == 3, t.shown
+    assert "sesame" not in t.shown and "No such file" in t.shown
+    t = Terminal(tool, *audit)
+    t.wait_for("Password of etcd's user auditor: ").type("sesame")
+    os.write(t.fd, b"\x03")
+    assert t.end() == -signal.SIGINT

@@ -383,6 +383,19 @@ def test_without_a_leader(workspace):
     both = ",".join(urls)
     report = report_of(Tool().run("audit", "--endpoints", both, "-o", "json"), 1)
     assert report["source"]["endpoint"] == urls[0]
-    members[1].stop()
+    # A member that goes under the scan: the other one goes on at the same revision.
+    first = Etcd.__new__(Etcd)  # only the client's side of it
+    first.url = urls[0]
+    filled(first, 1500)
+    running = subprocess.Popen([places.our_program("etcdseal"), "audit", "--endpoints", f"{urls[1]},{urls[0]}",
+                                "-o", "json", "--qps", "1", "--prefix", "/registry/"], text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(1.5)
+    members[1].stop(signal.SIGKILL)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 1, err
+    report = json.loads(out)
+    assert report["source"]["endpoint"] == urls[0] and len(report["source"]["revisions"]) == 1
+    assert report["totals"]["keys"] == 3003
     wait_until("its leader is gone", lambda: Tool().run("audit", "--endpoints", urls[0]).code == 3, 30)
     Tool().run("audit", "--endpoints", both).refused(3, "no leader")
