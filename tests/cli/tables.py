@@ -19,6 +19,7 @@ class Level:
     """What stands behind some words: more words, or options and arguments of a command."""
     words: tuple
     args: str = ""
+    is_command: bool = False  # by itself, whether or not others are below it
     next: list = field(default_factory=list)
     options: dict = field(default_factory=dict)  # "--output": ("-o" or "", "FORMAT" or "")
 
@@ -39,7 +40,9 @@ def helped(name, words):
 
 def level(name, words=()):
     lines = helped(name, words)
-    found = Level(tuple(words), args=USAGE.match(lines[0]).group(2) or "")
+    usage = USAGE.match(lines[0])
+    found = Level(tuple(words), args=usage.group(2) or "",
+                  is_command=bool(words) and not usage.group(1).endswith(" COMMAND"))
     part = ""
     for line in lines:
         if re.fullmatch(r"[A-Z][a-z]+:", line):
