@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/db.h"
 
-#include "audit/index.h"
+#include <stdlib.h>
+
+#include "audit/tables.h"
 #include "stored/mvcc.h"
 
 #define PROGRESS_ITEMS 0x3fff /* a mask: told once for that many */
@@ -10,7 +12,10 @@
 struct feed {
     struct audit *audit;
     struct bbolt *b;
-    struct index latest; /* by key: where the value of its latest revision lies in the file */
+    struct index latest; /* by key: the number of the record of its latest revision */
+    uint64_t *records;   /* where each lies in the file; and SUPERSEDED */
+    size_t record_count;
+    size_t next; /* of the second walk */
     struct audit_store found;
     struct mvcc_meta meta;
     audit_progress_fn *progress;
@@ -18,6 +23,8 @@ struct feed {
     uint64_t done;
     uint64_t items;
 };
+
+#define SUPERSEDED ((uint64_t)1 << 63) /* by a later record of the same key */
 
 struct item {
     struct mvcc_revision revision;
@@ -52,17 +59,32 @@ static enum kerr read_item(struct feed *f, struct bytes key, struct bytes value,
 /* ---- first walk: the latest revision of each key ---- */
 
 struct same_key {
-    const struct bbolt *b;
+    const struct feed *feed;
     struct bytes key;
 };
 
-static bool is_same_key(const void *ctx, uint64_t offset)
+static bool is_same_key(const void *ctx, uint64_t record)
 {
     const struct same_key *s = ctx;
+    const struct bbolt *b = s->feed->b;
+    uint64_t offset = s->feed->records[record]; /* the latest yet, so not superseded */
     struct mvcc_key_value kv;
     /* The record was read whole before; what follows it does not matter. */
-    struct bytes from = bytes_of(s->b->file.ptr + offset, s->b->file.len - (size_t)offset);
+    struct bytes from = bytes_of(b->file.ptr + offset, b->file.len - (size_t)offset);
     return mvcc_key_of(from, &kv.key) && bytes_equal(kv.key, s->key);
+}
+
+static enum kerr add_record(struct feed *f, uint64_t offset, struct kerrinfo *e)
+{
+    void *rows = f->records;
+    void *row = NULL;
+    enum kerr k =
+        tables_grow(&rows, &f->record_count, sizeof *f->records, SIZE_MAX, "records", &row, e);
+    f->records = rows;
+    if (k == KERR_OK) {
+        *(uint64_t *)row = offset;
+    }
+    return k;
 }
 
 static enum kerr note_item(void *ctx, struct bytes bucket, struct bytes key, struct bytes value,
@@ -84,26 +106,26 @@ static enum kerr note_item(void *ctx, struct bytes bucket, struct bytes key, str
     f->found.record_count++;
     f->found.tombstone_count += item.revision.is_tombstone;
     f->found.revision = item.revision.main;
-    struct same_key same = {f->b, item.kv.key};
+    struct same_key same = {f, item.kv.key};
     uint64_t hash = index_hash(index_seed(), item.kv.key);
     uint64_t *latest = index_find(&f->latest, hash, is_same_key, &same);
+    k = add_record(f, item.offset, e);
+    if (k != KERR_OK) {
+        return k;
+    }
     if (latest != NULL) {
-        *latest = item.offset;
+        f->records[*latest] |= SUPERSEDED;
+        *latest = f->record_count - 1;
         return KERR_OK;
     }
     k = audit_note_key(f->audit, item.kv.key, e);
-    return k == KERR_OK ? index_add(&f->latest, hash, item.offset, e) : k;
+    return k == KERR_OK ? index_add(&f->latest, hash, f->record_count - 1, e) : k;
 }
 
 /* ---- second walk: counting ---- */
 
-static bool is_offset(const void *ctx, uint64_t offset)
-{
-    return *(const uint64_t *)ctx == offset;
-}
-
-static enum kerr count_item(void *ctx, struct bytes bucket, struct bytes key, struct bytes value,
-                            struct kerrinfo *e)
+static enum kerr count_record(void *ctx, struct bytes bucket, struct bytes key, struct bytes value,
+                              struct kerrinfo *e)
 {
     struct feed *f = ctx;
     struct item item;
@@ -111,11 +133,14 @@ static enum kerr count_item(void *ctx, struct bytes bucket, struct bytes key, st
         return KERR_OK;
     }
     enum kerr k = read_item(f, key, value, &item, e);
-    if (k != KERR_OK || item.revision.is_tombstone) {
+    if (k != KERR_OK) {
         return k;
     }
-    uint64_t hash = index_hash(index_seed(), item.kv.key);
-    if (index_find(&f->latest, hash, is_offset, &item.offset) != NULL) {
+    bool is_latest = (f->records[f->next++] & SUPERSEDED) == 0; /* the walks are alike */
+    if (item.revision.is_tombstone) {
+        return KERR_OK;
+    }
+    if (is_latest) {
         return audit_live(f->audit, item.kv.key, item.kv.value, item.kv.mod_revision, e);
     }
     return audit_left_over(f->audit, AUDIT_OLD_REVISIONS, item.kv.key, item.kv.value, e);
@@ -143,7 +168,7 @@ static enum kerr count_free(struct feed *f, struct kerrinfo *e)
 static enum kerr walk_both(struct feed *f, struct kerrinfo *e)
 {
     const struct bbolt_visit note = {.item = note_item, .ctx = f};
-    const struct bbolt_visit count = {.item = count_item, .slack = count_slack, .ctx = f};
+    const struct bbolt_visit count = {.item = count_record, .slack = count_slack, .ctx = f};
     enum kerr k = bbolt_walk(f->b, &note, e);
     k = k == KERR_OK ? audit_take_prefixes(f->audit, e) : k;
     k = k == KERR_OK ? bbolt_walk(f->b, &count, e) : k;
@@ -164,6 +189,7 @@ enum kerr audit_db(struct audit *a, struct bbolt *b, audit_progress_fn *progress
     audit_shows(a, AUDIT_PAGE_SLACK);
     enum kerr k = walk_both(&f, e);
     index_done(&f.latest);
+    free(f.records);
     if (k == KERR_OK) {
         f.found.has_records = true;
         f.found.compact_revision = f.meta.finished_compact;

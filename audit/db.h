@@ -5,8 +5,8 @@
  * write-ahead log, which shows what was written lately.
  *
  * Two walks over the file, which is mapped, not read: the first finds the latest revision of each
- * key, in a table of 16 bytes for each key that ever was in the file's revisions, times at most
- * four while it grows; the second counts.
+ * key, in a table of 16 bytes for each key that ever was in the file's revisions and a list of 8
+ * for each revision, times at most four while they grow; the second counts.
  *
  * Codes: those of stored/bbolt.h and audit/audit.h.
  */
