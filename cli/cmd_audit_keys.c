@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/secret.h"
 #include "base/text.h"
 #include "cli/audit_source.h"
 #include "cli/commands.h"
@@ -95,6 +96,9 @@ static enum kerr read_source(struct needs *n, const struct options *o,
     enum kerr k = audit_begin(&wanted, &a, e);
     k = k == KERR_OK ? audit_source_open(kind, o, &source, e) : k;
     k = k == KERR_OK ? audit_source_read(&source, o, &a, &nobody, e) : k;
+    if (k == KERR_OK && source.is_partial) {
+        k = kerr_set(e, KERR_IO, "interrupted: a key may be needed by what was not read");
+    }
     k = k == KERR_OK ? audit_settle(&a, e) : k;
     k = k == KERR_OK ? take_keys(n, &a, e) : k;
     n->names[n->sources] = source.name;
@@ -229,7 +233,9 @@ enum kerr cmd_audit_keys(void *ctx, const struct opt_call *call, struct kerrinfo
     AUTO(needs_done) struct needs n = {.count = 0};
     AUTO_BUF text;
     buf_init(&text, DOC_MAX);
-    enum kerr k = audit_source_catch_bus_errors(e);
+    /* The password of an etcd's user: his own, so nothing is asked for to lock it. */
+    enum kerr k = secret_start(SECRET_LOCK_BEST_EFFORT, e);
+    k = k == KERR_OK ? audit_source_catch_bus_errors(e) : k;
     k = k == KERR_OK ? read_all(&n, o, call, e) : k;
     if (k == KERR_OK) {
         k = out_is_doc(o) ? put_doc(o, &n, &text, e) : put_table(&n, &text, e);

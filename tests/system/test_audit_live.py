@@ -87,6 +87,11 @@ def test_the_same_as_of_a_snapshot(workspace):
             assert report["source"]["revisions"] == [report["source"]["revision"]]
             assert report["source"]["prefixes"] == ["/registry/"]
     assert report["totals"]["proved"] == 12
+    # The gate before a key is retired asks the cluster itself.
+    primary = cluster.daemon.tool.primary()
+    Tool().run("audit", "keys", "--endpoints", cluster.etcd.url, "--linearizable", "--unneeded",
+               primary).refused(1, primary)
+    Tool().run("audit", "keys", "--endpoints", cluster.etcd.url, "--unneeded", "es1-other").ok()
     assert report["source"]["kind"] == "etcd" and set(report["residue"].values()) == {None}
     status = json.loads(cluster.etcdctl("endpoint", "status", "-w", "json"))[0]["Status"]
     source = report["source"]
