@@ -172,6 +172,11 @@ static enum kerr verdict(const struct options *o, const struct doctor_report *r,
                           r->unknown);
 }
 
+static bool is_https(const char *url)
+{
+    return strncmp(url, "https://", 8) == 0;
+}
+
 static enum kerr check_words(const struct options *o, struct kerrinfo *e)
 {
     if ((o->cert == NULL) != (o->key == NULL)) {
@@ -180,9 +185,18 @@ static enum kerr check_words(const struct options *o, struct kerrinfo *e)
     if (o->cert != NULL && o->token_file != NULL) {
         return kerr_set(e, KERR_USAGE, "--token-file or --cert with --key, not both");
     }
-    if (o->apiserver != NULL && strncmp(o->apiserver, "https://", 8) != 0) {
+    if (o->apiserver != NULL && !is_https(o->apiserver)) {
         return kerr_set(e, KERR_USAGE, "--apiserver %.200s: expected https://HOST:PORT",
                         o->apiserver);
+    }
+    if (o->other_apiservers.count > DOCTOR_OTHERS_MAX) {
+        return kerr_set(e, KERR_USAGE, "more than %d times --other-apiserver", DOCTOR_OTHERS_MAX);
+    }
+    for (size_t i = 0; i < o->other_apiservers.count; i++) {
+        if (!is_https(o->other_apiservers.items[i])) {
+            return kerr_set(e, KERR_USAGE, "--other-apiserver %.200s: expected https://HOST:PORT",
+                            o->other_apiservers.items[i]);
+        }
     }
     return KERR_OK;
 }
@@ -213,6 +227,8 @@ enum kerr cmd_doctor(void *ctx, const struct opt_call *call, struct kerrinfo *e)
         .manifest = o->manifest,
         .encryption_config = o->encryption_config,
         .url = o->apiserver,
+        .others = o->other_apiservers.items,
+        .other_count = o->other_apiservers.count,
         .ca_file = o->cacert,
         .token_file = o->token_file,
         .cert_file = o->cert,

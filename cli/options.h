@@ -36,6 +36,7 @@ struct options {
     struct opt_list resources;
     const char *manifest;
     const char *apiserver;
+    struct opt_list other_apiservers;
     const char *cacert;
     const char *token_file;
     const char *cert;

@@ -369,6 +369,14 @@ const struct check doctor_checks[] = {
      "apiserver-health,apiserver-config-loaded,key-agreement-pending",
      SCOPE_ALL},
 
+    {{"nodes-agree", "keys", ERROR,
+      "nodes whose key ids differ rewrite each other's values for ever, and one of them may lack a "
+      "key"},
+     judge_nodes_agree,
+     DAEMON_BAD ",encryption-config-loads,encryption-config-endpoint,key-agreement-pending,"
+                "key-agreement",
+     SCOPE_ALL},
+
     {{"clock-synchronised", "clock", NOTE,
       "records of keys and certificates carry wrong times, and grace times of destroyed keys "
       "end early or late"},

@@ -75,6 +75,8 @@ struct doctor_report {
 };
 
 /* What to look at; all borrowed for the call. */
+#define DOCTOR_OTHERS_MAX 16
+
 struct doctor_question {
     /* Our configuration: the file (NULL: there is none), and why it could not be read ("" when it
      * was). `config` holds the defaults then. */
@@ -87,7 +89,9 @@ struct doctor_question {
     /* Named by the caller, or NULL. */
     const char *manifest;
     const char *encryption_config;
-    const char *url; /* of the API server */
+    const char *url;           /* of the API server */
+    const char *const *others; /* of those of other nodes; reached with the same files */
+    size_t other_count;        /* at most DOCTOR_OTHERS_MAX */
     const char *ca_file;
     const char *token_file;
     const char *cert_file;

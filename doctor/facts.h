@@ -212,6 +212,13 @@ struct fact_units {
     gid_t gid;
 };
 
+/* The API server of another node. */
+struct fact_other {
+    const char *url;
+    const char *why;  /* it could not be asked; "": it was */
+    const char *hash; /* of the key id of our provider that it has; "": it has told none */
+};
+
 struct fact_apiserver {
     const char *file_error; /* a file that was found and cannot be read */
     bool is_file_forbidden; /* because only root may */
@@ -240,6 +247,8 @@ struct fact_apiserver {
     const char *health_text;
     unsigned metrics_status;
     struct metrics metrics;
+    struct fact_other others[DOCTOR_OTHERS_MAX];
+    size_t other_count;
 };
 
 struct facts {

@@ -364,21 +364,28 @@ static void ask_health(struct facts *f, const struct http_get *like)
     a->health_text = texts_keep(&f->texts, bytes_of_text(shown));
 }
 
+static enum kerr get_metrics(struct facts *f, const char *url, const struct http_get *like,
+                             struct metrics *to, unsigned *ret_status, struct kerrinfo *e)
+{
+    AUTO_ANSWER answer = {.status = 0};
+    struct http_get get = *like;
+    get.url = texts_printf(&f->texts, "%s/metrics", url);
+    get.body_max = HTTP_STREAM_MAX;
+    get.on_body = take_metrics;
+    get.body_ctx = to;
+    enum kerr k = http_get(&get, &answer, e);
+    *ret_status = answer.status;
+    return k;
+}
+
 static void ask_metrics(struct facts *f, const struct http_get *like)
 {
     struct fact_apiserver *a = &f->apiserver;
-    AUTO_ANSWER answer = {.status = 0};
     struct kerrinfo why = {0};
-    struct http_get get = *like;
-    get.url = texts_printf(&f->texts, "%s/metrics", a->url);
-    get.body_max = HTTP_STREAM_MAX;
-    get.on_body = take_metrics;
-    get.body_ctx = &a->metrics;
-    if (http_get(&get, &answer, &why) != KERR_OK) {
+    if (get_metrics(f, a->url, like, &a->metrics, &a->metrics_status, &why) != KERR_OK) {
         a->look = LOOK_FAILED;
         a->why = texts_keep(&f->texts, bytes_of_text(why.text));
     }
-    a->metrics_status = answer.status;
 }
 
 static const char *without_slash(struct facts *f, const char *url)
@@ -388,6 +395,30 @@ static const char *without_slash(struct facts *f, const char *url)
         len--;
     }
     return texts_keep(&f->texts, bytes_of(url, len));
+}
+
+static enum kerr ask_other(struct facts *f, const char *url, const struct http_get *like,
+                           struct kerrinfo *e)
+{
+    struct fact_apiserver *a = &f->apiserver;
+    struct fact_other *to = &a->others[a->other_count++];
+    const char *name = a->ours == NULL ? NULL : a->ours->name.text;
+    struct metrics *metrics = calloc(1, sizeof *metrics);
+    struct kerrinfo why = {0};
+    unsigned status = 0;
+    *to = (struct fact_other){.url = without_slash(f, url), .why = "", .hash = ""};
+    if (metrics == NULL) {
+        return kerr_set(e, KERR_NOMEM, "no memory for an API server's metrics");
+    }
+    if (get_metrics(f, to->url, like, metrics, &status, &why) != KERR_OK) {
+        to->why = texts_keep(&f->texts, bytes_of_text(why.text));
+    } else if (status != 200) {
+        to->why = texts_printf(&f->texts, "/metrics answers with status %u", status);
+    } else if (name != NULL && metrics_provider(metrics, name) != NULL) {
+        to->hash = texts_keep(&f->texts, bytes_of_text(metrics_provider(metrics, name)->hash));
+    }
+    free(metrics);
+    return KERR_OK;
 }
 
 enum kerr gather_answers(struct facts *f, struct kerrinfo *e)
@@ -416,5 +447,8 @@ enum kerr gather_answers(struct facts *f, struct kerrinfo *e)
     if (a->look == LOOK_DONE) {
         ask_metrics(f, &get);
     }
-    return KERR_OK;
+    for (size_t i = 0; i < q->other_count && k == KERR_OK; i++) {
+        k = ask_other(f, q->others[i], &get, e);
+    }
+    return k;
 }

@@ -252,3 +252,44 @@ JUDGE(key_agreement)
         verdict_ok(v, "%.23s...", p->hash);
     }
 }
+
+static void judge_other(const struct facts *f, const struct fact_other *other, struct verdict *v)
+{
+    const char *name = f->apiserver.ours->name.text;
+    if (*other->why != 0) {
+        verdict_found(v, other->url,
+                      "see that it answers there, and that who asks may read /metrics",
+                      "could not be asked: %s", other->why);
+    } else if (*other->hash == 0) {
+        verdict_found(v, other->url, "etcdseal doctor on that node",
+                      "has told no key id of provider %s", name);
+    } else if (strcmp(other->hash, f->daemon.key_id_hash) != 0) {
+        verdict_found(
+            v, other->url,
+            "etcdseal status on both nodes: the same keystore, or the same vault.mount, key, "
+            "cluster_id and epoch",
+            "provider %s has key %.23s..., the daemon of this node gives %.23s...", name,
+            other->hash, f->daemon.key_id_hash);
+    }
+}
+
+JUDGE(nodes_agree)
+{
+    const struct fact_apiserver *a = &f->apiserver;
+    if (a->other_count == 0) {
+        verdict_skip(v, "no other API server was named (--other-apiserver)");
+        return;
+    }
+    if (a->ours == NULL || a->ours->name.text == NULL) {
+        verdict_skip(v, "no provider is known that leads to our socket");
+        return;
+    }
+    if (is_fresh(f)) {
+        verdict_skip(v, "the daemon has given its key for under three minutes");
+        return;
+    }
+    verdict_ok(v, "%zu more", a->other_count);
+    for (size_t i = 0; i < a->other_count; i++) {
+        judge_other(f, &a->others[i], v);
+    }
+}

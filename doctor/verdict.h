@@ -92,6 +92,7 @@ JUDGE(apiserver_health);
 JUDGE(apiserver_config_loaded);
 JUDGE(key_agreement_pending);
 JUDGE(key_agreement);
+JUDGE(nodes_agree);
 JUDGE(clock_synchronised);
 JUDGE(clock_future);
 JUDGE(unit_enabled);

@@ -339,3 +339,12 @@ def test_api_server_that_says_nothing(store):
         assert 9 < time.monotonic() - began < 15
         assert row(ran, "apiserver-answers")[0] == "unknown"
         assert fingerprint(store.folder) == before
+
+
+def test_other_api_servers(store, api):
+    """What is asked of them needs a daemon: tests/system/test_doctor.py. Here who is asked, and how."""
+    store.run("doctor", "--other-apiserver", "http://127.0.0.1:1").refused(2, "https://HOST:PORT")
+    many = [word for _ in range(17) for word in ("--other-apiserver", api.url)]
+    store.run("doctor", *many).refused(2, "more than 16")
+    ask(store, api, "--other-apiserver", api.url + "/", "--other-apiserver", api.url)
+    assert [path for path, _ in api.seen] == ["/readyz/kms-providers", "/metrics", "/metrics", "/metrics"]

@@ -424,6 +424,14 @@ def test_api_server_that_must_not_be_believed_or_refuses(host, words, unknown):
     assert unknown in row["about"], row
 
 
+def test_other_nodes(host):
+    """Asked with the same files; that keys differ is judged in tests/unit/doctor."""
+    later = ("faketime", "-f", "+10m")  # not judged within three minutes of a change
+    here = ("--other-apiserver", "https://127.0.0.1:6443")
+    check(host, words=here, prefix=later, code=0)
+    check(host, "nodes-agree", words=here + ("--other-apiserver", "https://127.0.0.1:1"), prefix=later)
+
+
 def test_clock_of_the_keystore(host):
     """Two days ago the keystore is from the future."""
     check(host, "clock-future", prefix=("faketime", "-f", "-2d"))

@@ -230,6 +230,8 @@ static void healthy_apiserver(void)
         .metrics = {.providers = {{.name = "etcdseal", .hash = HASH, .at_s = NOW - 30}},
                     .provider_count = 1,
                     .config_hash = HASH},
+        .others = {{.url = "https://y", .why = "", .hash = HASH}},
+        .other_count = 1,
     };
     assert_ok(&e, apiserver_parse_manifest(bytes_of_text(manifest), "/m.yaml", &a->file, &e));
     assert_ok(&e, encryption_config_parse(bytes_of_text(encryption), "/e.yaml", &a->config, &e));

@@ -205,12 +205,31 @@ static void test_keys(void **state)
     found("key-agreement", "no key id of provider etcdseal");
 }
 
+static void test_other_nodes(void **state)
+{
+    (void)state;
+    struct fact_other *other = &f.apiserver.others[0];
+    other->hash = "sha256:2";
+    found("nodes-agree", "has key sha256:2...");
+    other->hash = "";
+    found("nodes-agree", "has told no key id of provider etcdseal");
+    other->why = "refused";
+    found("nodes-agree", "could not be asked: refused");
+    f.apiserver.others[1] = f.apiserver.others[0];
+    f.apiserver.other_count = 2;
+    judge();
+    assert_int_equal(report.finding_count, 2);
+    f.daemon.loaded_at_s = NOW - FACTS_AGREE_S + 1;
+    judge();
+    assert_int_equal(report.finding_count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_probes), TEST(test_flags),        TEST(test_running),
-        TEST(test_mounts), TEST(test_no_apiserver), TEST(test_encryption),
-        TEST(test_lint),   TEST(test_answers),      TEST(test_keys),
+        TEST(test_probes),       TEST(test_flags),       TEST(test_running), TEST(test_mounts),
+        TEST(test_no_apiserver), TEST(test_encryption),  TEST(test_lint),    TEST(test_answers),
+        TEST(test_keys),         TEST(test_other_nodes),
     };
     return cmocka_run_group_tests(tests, start, finish);
 }
