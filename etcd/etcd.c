@@ -278,7 +278,10 @@ enum kerr etcd_status(struct etcd *c, struct etcd_status *ret, struct kerrinfo *
     enum kerr k = ask(c, &q, true, e);
     return k != KERR_OK || ret->member_id != 0
                ? k
-               : kerr_set(e, KERR_FORMAT, "%s: a status without a member", etcd_endpoint(c));
+               : kerr_set(e, KERR_FORMAT,
+                          "%s: a status without a member: it is no etcd; kine is audited by its "
+                          "file, with --kine",
+                          etcd_endpoint(c));
 }
 
 struct asked_range {

@@ -13,6 +13,7 @@ import pytest
 from parts import places
 from parts.certs import Ca
 from parts.etcd import Etcd
+from parts.kine import Kine
 from parts.process import wait_until
 from parts.tool import Tool
 from test_audit import MARKER, Cluster, local_keys, row_of
@@ -359,6 +360,7 @@ def test_an_etcd_that_is_not_well(workspace):
     Tool().run("audit", "--endpoints", f"http://127.0.0.1:{workspace.free_port()}").refused(
         3, "http://127.0.0.1:")
     Tool().run("audit", "--endpoints", "http://no-such-host.invalid").refused(3, "does not resolve")
+    Tool().run("audit", "--endpoints", Kine(workspace).url).refused(3, "no etcd", "--kine")
 
     full = Etcd(workspace, "full", flags=["--quota-backend-bytes", "200000"])
     full.put("/registry/secrets/a/b", "k8s:enc:aesgcm:v1:k:" + "x" * 40)
