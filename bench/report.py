@@ -22,7 +22,7 @@ def first_line(*argv):
     return done.stdout.split("\n")[0]
 
 
-def machine_facts(command, plan):
+def machine_facts(command):
     """What the numbers depend on. Read before the run, which loads the machine itself."""
     models = re.findall(r"^model name\s*:\s*(.*)$", open("/proc/cpuinfo").read(), re.M)
     version = first_line(places.our_program("etcdseald"), "--version")
@@ -36,10 +36,13 @@ def machine_facts(command, plan):
         ("kernel", f"Linux {platform.release()}"),
         ("load average before", f"{os.getloadavg()[0]:.2f}"),
         ("program", version),
-        ("rounds", f"{plan.rounds}; in each {plan.serial} calls one at a time for each method, "
-                   f"{plan.in_flight} for each number in flight, {plan.burst} at once, "
-                   f"{plan.starts} starts"),
     ]
+
+
+def rounds_of_calls(plan):
+    return ("rounds", f"{plan.rounds}; in each {plan.serial} calls one at a time for each method, "
+                      f"{plan.in_flight} for each number in flight, {plan.burst} at once, "
+                      f"{plan.starts} starts")
 
 
 def table(head, rows):

@@ -167,7 +167,7 @@ def main(argv):
     options, plan = parse_options(argv, QUICK, FULL)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     servers.check_same_libraries()
-    facts = report.machine_facts(" ".join(["tools/bench", *argv]), plan)
+    facts = [*report.machine_facts(" ".join(["tools/bench", *argv])), report.rounds_of_calls(plan)]
     results, workspace = Results(), Workspace()
     try:
         made, seal_starts = servers.make_all(workspace), servers.make_seal_starts(workspace)

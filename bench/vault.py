@@ -197,7 +197,8 @@ def expectations(results):
 def main(argv):
     options, plan = parse_options(argv, QUICK, FULL)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    facts = report.machine_facts(" ".join(["tools/bench", "--vault", *argv]), plan)
+    facts = [*report.machine_facts(" ".join(["tools/bench", "--vault", *argv])),
+             report.rounds_of_calls(plan)]
     results, workspace = Results(), Workspace()
     try:
         bao = make_server(workspace)

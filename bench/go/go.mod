@@ -6,8 +6,10 @@ module etcdseal.internal/bench
 go 1.26.0
 
 require (
+	go.etcd.io/bbolt v1.4.3
 	golang.org/x/sys v0.46.0
 	google.golang.org/grpc v1.79.3
+	google.golang.org/protobuf v1.36.12-0.20260120151049-f2248ac996af
 	k8s.io/kms v0.36.6
 )
 
@@ -15,5 +17,4 @@ require (
 	golang.org/x/net v0.56.0 // indirect
 	golang.org/x/text v0.39.0 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260128011058-8636f8732409 // indirect
-	google.golang.org/protobuf v1.36.12-0.20260120151049-f2248ac996af // indirect
 )

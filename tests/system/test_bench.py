@@ -63,6 +63,20 @@ def test_quick_run_with_vault():
     print(out)
 
 
+@pytest.mark.alone
+def test_quick_run_with_audit():
+    """Every command ran and said yes; an audit that finds something would end it."""
+    page = PAGE.read_text()
+    code, out, err = run_bench("--audit", "--quick")
+    assert code == 0, out + err
+    assert len(rows_of(out, "Audit: a snapshot")) == 6
+    assert len(rows_of(out, "Audit: a running etcd")) == 3
+    assert len(rows_of(out, "Audit: what was expected")) == 6
+    assert len(rows_of(out, "Audit: ratios")) == 6
+    assert PAGE.read_text() == page
+    print(out)
+
+
 @pytest.mark.parametrize("words", [["--nonsense"], ["--rounds"], ["--rounds", "0"],
                                    ["--rounds", "101"], ["--rounds", "two"]])
 def test_wrong_words(words):
@@ -107,7 +121,7 @@ def test_the_page_keeps_its_words(report, workspace, monkeypatch):
     """What the program writes replaces what it wrote before, and nothing else."""
     page = workspace.write("page.md", PAGE.read_text())
     monkeypatch.setattr(report, "PAGE", page)
-    for command in ("tools/bench", "tools/bench --vault"):
+    for command in ("tools/bench", "tools/bench --vault", "tools/bench --audit"):
         begin, end = report.marks(command)
         before, after = page.read_text().split(begin)[0], page.read_text().split(end)[1]
         for text in ("first", "second"):
