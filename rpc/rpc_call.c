@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "rpc/rpc_message.h"
 #include "rpc/rpc_private.h"
 
 #define NO_MESSAGE "no request message"
@@ -285,18 +286,6 @@ uint64_t rpc_call_left_ms(const struct rpc_call *call)
     return ms > 0 ? (uint64_t)ms : 0;
 }
 
-static void wipe_and_free(void *ptr, size_t len)
-{
-    secret_wipe(ptr, len);
-    free(ptr);
-}
-
-static void just_free(void *ptr, size_t len)
-{
-    (void)len;
-    free(ptr);
-}
-
 static void must_be_handed(const struct rpc_call *c)
 {
     if (c->tag.magic != TAG_MAGIC ||
@@ -312,16 +301,11 @@ void rpc_call_reply(struct rpc_call *call, struct bytes response, bool is_secret
         send_end(call, GRPC_STATUS_INTERNAL, "the response is too large");
         return;
     }
-    uint8_t *copy = malloc(response.len + 1);
-    if (copy == NULL) {
+    call->response = rpc_message_copy(response, is_secret);
+    if (call->response == NULL) {
         send_end(call, GRPC_STATUS_RESOURCE_EXHAUSTED, "no memory for the response");
         return;
     }
-    memcpy(copy, response.len == 0 ? copy : response.ptr, response.len);
-    grpc_slice slice =
-        grpc_slice_new_with_len(copy, response.len, is_secret ? wipe_and_free : just_free);
-    call->response = grpc_raw_byte_buffer_create(&slice, 1);
-    grpc_slice_unref(slice);
     send_end(call, GRPC_STATUS_OK, "");
 }
 

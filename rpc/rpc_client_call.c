@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "rpc/rpc_client_private.h"
+#include "rpc/rpc_message.h"
 
 struct call {
     struct rpc_client *client;
@@ -32,31 +33,12 @@ struct call {
 
 /* ---- what is sent ---- */
 
-static void wipe_and_free(void *ptr, size_t len)
-{
-    secret_wipe(ptr, len);
-    free(ptr);
-}
-
-static void just_free(void *ptr, size_t len)
-{
-    (void)len;
-    free(ptr);
-}
-
 static enum kerr copy_request(struct call *c, struct kerrinfo *e)
 {
-    struct bytes request = c->ask->request;
-    uint8_t *copy = malloc(request.len + 1);
-    if (copy == NULL) {
-        return kerr_set(e, KERR_NOMEM, "no memory for a request of %zu bytes", request.len);
-    }
-    memcpy(copy, request.len == 0 ? copy : request.ptr, request.len);
-    grpc_slice slice =
-        grpc_slice_new_with_len(copy, request.len, c->ask->is_secret ? wipe_and_free : just_free);
-    c->request = grpc_raw_byte_buffer_create(&slice, 1);
-    grpc_slice_unref(slice);
-    return KERR_OK;
+    c->request = rpc_message_copy(c->ask->request, c->ask->is_secret);
+    return c->request != NULL ? KERR_OK
+                              : kerr_set(e, KERR_NOMEM, "no memory for a request of %zu bytes",
+                                         c->ask->request.len);
 }
 
 static enum kerr copy_metadata(struct call *c, struct kerrinfo *e)
