@@ -89,6 +89,7 @@ struct audit_resource {
     char name[AUDIT_NAME_BYTES]; /* "secrets", "widgets.example.com" */
     bool is_expected;            /* to be encrypted */
     bool is_stale_known;         /* all that `stale` needs to be exact is known */
+    bool is_group_known;         /* else what the configuration means for it is not known */
     struct audit_counts counts;
     enum audit_verdict verdict;
     /* Of the EncryptionConfiguration; 0 entries without one, and for a resource that is in none. */
@@ -148,7 +149,7 @@ enum audit_demand {
     AUDIT_NO_STALE,      /* all was written by the provider and key that write now */
     AUDIT_ONLY_KEY,      /* every KMS v2 value is under one key id */
     AUDIT_NO_RESIDUE,    /* no plaintext is left over in any place that the source shows */
-    AUDIT_ALL_PROVED,    /* every encrypted value was decrypted and authenticated */
+    AUDIT_ALL_PROVED,    /* every encrypted value was decrypted and is authentic, none was moved */
     AUDIT_DEMAND_COUNT
 };
 extern const char *const audit_demand_names[AUDIT_DEMAND_COUNT]; /* "all-encrypted", … */

@@ -136,7 +136,10 @@ static enum kerr count_record(void *ctx, struct bytes bucket, struct bytes key, 
     if (k != KERR_OK) {
         return k;
     }
-    bool is_latest = (f->records[f->next++] & SUPERSEDED) == 0; /* the walks are alike */
+    if (f->next == f->record_count || (f->records[f->next] & ~SUPERSEDED) != item.offset) {
+        return bbolt_damaged(f->b, key.ptr, e, "the file changed while it was read");
+    }
+    bool is_latest = (f->records[f->next++] & SUPERSEDED) == 0;
     if (item.revision.is_tombstone) {
         return KERR_OK;
     }
@@ -172,6 +175,9 @@ static enum kerr walk_both(struct feed *f, struct kerrinfo *e)
     enum kerr k = bbolt_walk(f->b, &note, e);
     k = k == KERR_OK ? audit_take_prefixes(f->audit, e) : k;
     k = k == KERR_OK ? bbolt_walk(f->b, &count, e) : k;
+    if (k == KERR_OK && f->next != f->record_count) {
+        return kerr_set(e, KERR_FORMAT, "%s: the file changed while it was read", f->b->name);
+    }
     return k == KERR_OK ? count_free(f, e) : k;
 }
 

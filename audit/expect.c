@@ -43,8 +43,13 @@ static const char *current_key(const struct audit *a, struct bytes provider)
 static void expect_configured(const struct audit *a, const struct resource_key *key,
                               struct audit_resource *to)
 {
+    /* A resource that Kubernetes has and our table does not: as the file names it, else only what
+     * stands for all groups is certainly for it. */
+    struct bytes group = key->is_group_known ? key->group : bytes_of_text("?");
+    to->is_group_known =
+        key->is_group_known || encryption_config_group_of(a->wanted.config, key->resource, &group);
     to->entry_count =
-        encryption_config_find_resource(a->wanted.config, key->resource, key->group, to->entries);
+        encryption_config_find_resource(a->wanted.config, key->resource, group, to->entries);
     const struct encryption_provider *first = first_provider(to);
     to->writer = first != NULL && first->kind == ENCRYPTION_IDENTITY ? NULL : first;
     to->is_expected = to->writer != NULL;
@@ -74,13 +79,14 @@ static int key_position(const struct encryption_provider *p, struct stored_value
     if (p->kind == ENCRYPTION_KMS) {
         return p->name.text != NULL && value_is_named(v, bytes_of_text(p->name.text)) ? 0 : -1;
     }
-    for (size_t i = 0; i < p->key_count; i++) {
+    int found = -1;
+    for (size_t i = 0; i < p->key_count && (found < 0 || v->fault != NULL); i++) {
         const char *name = p->keys[i].name.text;
         if (name != NULL && value_is_named(v, bytes_of_text(name))) {
-            return (int)i;
+            found = (int)i;
         }
     }
-    return -1;
+    return found;
 }
 
 static enum reading reading_by(const struct encryption_provider *p, bool is_first,

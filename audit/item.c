@@ -31,7 +31,7 @@ static enum audit_rule judge_value(const struct audit *a, const struct audit_res
         *ret_is_stale = true; /* even where no provider reads it any more */
         return AUDIT_RULE_PLAINTEXT;
     }
-    if (reading == READ_BY_NOBODY && value_is_encrypted(v->class_of)) {
+    if (reading == READ_BY_NOBODY && value_is_encrypted(v->class_of) && r->is_group_known) {
         return AUDIT_RULE_WRONG_PROVIDER;
     }
     if (reading == READ_NO_KEY) {

@@ -175,7 +175,7 @@ static bool is_met(const struct audit *a, const struct audit_demanded *d)
     case AUDIT_NO_RESIDUE:
         return !a->has_residue;
     case AUDIT_ALL_PROVED:
-        return a->totals.proved == encrypted(&a->totals);
+        return a->totals.proved == encrypted(&a->totals) && a->by_rule[AUDIT_RULE_MOVED] == 0;
     case AUDIT_DEMAND_COUNT:
         break;
     }

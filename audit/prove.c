@@ -41,6 +41,18 @@ struct prove {
 
 /* ---- one value, on any thread ---- */
 
+/* Cuts `last` and a '/' before it off the end. */
+static bool ends_with(struct bytes *key, struct bytes last)
+{
+    if (key->len <= last.len || memcmp(key->ptr + key->len - last.len, last.ptr, last.len) != 0 ||
+        key->ptr[key->len - last.len - 1] != '/') {
+        return false;
+    }
+    key->len -= last.len + 1;
+    return true;
+}
+
+/* Only the last words of a key are the same for every API server: "NAMESPACE/NAME", or "NAME". */
 bool prove_is_moved(const struct audit *a, struct bytes key, struct bytes object)
 {
     struct resource_key at;
@@ -48,8 +60,8 @@ bool prove_is_moved(const struct audit *a, struct bytes key, struct bytes object
     for (size_t i = 0; i < a->prefix_count; i++) {
         if (resource_of_key(key, a->prefixes[i], &at)) {
             return !at.is_bookkeeping && object_names_read(object, &names) &&
-                   (!bytes_equal(names.name, at.name) ||
-                    !bytes_equal(names.name_space, at.name_space));
+                   !(ends_with(&key, names.name) &&
+                     (names.name_space.len == 0 || ends_with(&key, names.name_space)));
         }
     }
     return false;
@@ -85,13 +97,21 @@ static open_fn *const openers[VALUE_CLASS_COUNT] = {
 static bool is_object(struct bytes plaintext)
 {
     struct stored_value v;
+    size_t end = plaintext.len;
     value_read(plaintext, &v);
-    return v.class_of == VALUE_PLAINTEXT;
+    if (v.form != VALUE_JSON) {
+        return v.class_of == VALUE_PLAINTEXT;
+    }
+    while (end > 0 && plaintext.ptr[end - 1] == '\n') {
+        end--;
+    }
+    return end > 1 && plaintext.ptr[end - 1] == '}';
 }
 
 /* Takes the next key of the provider that may have sealed it. */
-static enum kerr try_provider(struct opener *o, const struct encryption_provider *p,
-                              struct audit_item *item, struct bytes *ret, struct kerrinfo *e)
+static enum kerr try_provider(struct opener *o, const struct audit_resource *r,
+                              const struct encryption_provider *p, struct audit_item *item,
+                              struct bytes *ret, struct kerrinfo *e)
 {
     for (size_t i = 0; i < p->key_count; i++) {
         const struct encryption_key *key = &p->keys[i];
@@ -103,6 +123,7 @@ static enum kerr try_provider(struct opener *o, const struct encryption_provider
         item->why = no_key_opens;
         enum kerr k = openers[item->v.class_of](o, item, secret_view(key->value), ret, &why);
         if (k == KERR_OK && is_object(*ret)) {
+            item->is_stale = item->is_stale || p != r->writer || i > 0;
             return KERR_OK;
         }
         if (k != KERR_OK && k != KERR_INTEGRITY) {
@@ -120,7 +141,7 @@ static enum kerr open_local(struct opener *o, const struct audit_resource *r,
     for (size_t i = 0; i < r->entry_count && k == KERR_INTEGRITY; i++) {
         for (size_t j = 0; j < r->entries[i]->provider_count && k == KERR_INTEGRITY; j++) {
             const struct encryption_provider *p = &r->entries[i]->providers[j];
-            k = expect_class(p) == item->v.class_of ? try_provider(o, p, item, ret, e) : k;
+            k = expect_class(p) == item->v.class_of ? try_provider(o, r, p, item, ret, e) : k;
         }
     }
     return k;
@@ -186,6 +207,8 @@ static void prove_one(void *ctx, unsigned worker, size_t index)
         item->proof = PROOF_REFUTED;
         item->why = no_object;
     } else {
+        item->rule =
+            item->is_stale && item->rule >= AUDIT_RULE_UNUSUAL ? AUDIT_RULE_STALE : item->rule;
         item->proof = prove_is_moved(a, item->key, plaintext) ? PROOF_MOVED : PROOF_GOOD;
     }
 }

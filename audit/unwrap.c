@@ -18,7 +18,12 @@ static const char not_named[] = "no KMS plugin was named for its provider";
 static const char not_asked[] = "its KMS plugin could not be asked";
 static const char refused[] = "its KMS plugin does not unwrap the seed";
 static const char no_seed[] = "its KMS plugin gives something that is no seed";
+static const char too_large[] = "more annotations than an audit hands to a plugin";
 static const char too_many[] = "more seeds than an audit keeps";
+
+/* Refused seeds in a row, after which nobody plants more of them to keep the plugin from
+ * kube-apiserver. */
+#define REFUSED_MAX 1024
 
 struct seed {
     uint32_t key; /* its place in the chunks, from 1; 0: none */
@@ -29,6 +34,7 @@ struct seed {
 struct unwrap {
     struct kms_client *clients[AUDIT_KMS_MAX]; /* as a->kms; NULL: it can't be reached */
     unsigned down[AUDIT_KMS_MAX];              /* in a row */
+    unsigned refused[AUDIT_KMS_MAX];           /* the same */
     struct index index;                        /* by hash of the encrypted seed */
     struct seed *seeds;
     size_t count;
@@ -56,10 +62,12 @@ static enum kerr ask_status(struct unwrap *u, struct audit *a, size_t i, struct 
     }
     k = kms_client_status(u->clients[i], &status, &why);
     if (k == KERR_OK) {
-        k = text_dup(status.key_id, &told->key_id, e);
-    } else if (k != KERR_NOMEM) {
+        k = text_dup(status.key_id, &told->key_id, &why);
+    }
+    if (k == KERR_NOMEM) {
+        (void)kerr_set(e, k, "%s", why.text);
+    } else if (k != KERR_OK) {
         note_why(told, &why);
-        a->is_kms_down = true;
         u->down[i] = DOWN_MAX;
         k = KERR_OK;
     }
@@ -137,18 +145,23 @@ static enum kerr keep(struct unwrap *u, const struct secret *key, struct seed *t
     return KERR_OK;
 }
 
-/* DENIED and DOWN are answers. */
+/* DENIED, BUSY and DOWN are answers. */
 static enum kerr take_answer(struct unwrap *u, struct audit *a, size_t i, enum kerr k,
                              const struct kerrinfo *why, struct seed *to)
 {
     struct audit_kms_told *told = &a->kms[i];
-    if (k != KERR_DENIED && k != KERR_DOWN) {
+    if (k == KERR_LIMIT) { /* the request: it is the value, not the plugin */
+        to->why = too_large;
+        return KERR_OK;
+    }
+    if (k != KERR_DENIED && k != KERR_BUSY && k != KERR_DOWN) {
         return k;
     }
     note_why(told, why);
     to->is_refused = k == KERR_DENIED;
     to->why = to->is_refused ? refused : not_asked;
-    u->down[i] = to->is_refused ? 0 : u->down[i] + 1;
+    u->down[i] = k == KERR_DOWN ? u->down[i] + 1 : 0;
+    u->refused[i] += to->is_refused;
     told->refused += to->is_refused;
     told->unasked += !to->is_refused;
     a->is_kms_down = a->is_kms_down || !to->is_refused;
@@ -161,8 +174,9 @@ static enum kerr ask(struct unwrap *u, struct audit *a, size_t i, const struct s
     struct kms_annotation *annotations = NULL;
     AUTO_SECRET key = NULL;
     struct kerrinfo why = {0};
-    if (u->down[i] >= DOWN_MAX) {
+    if (u->down[i] >= DOWN_MAX || u->refused[i] >= REFUSED_MAX) {
         a->kms[i].unasked++;
+        a->is_kms_down = true;
         to->why = not_asked;
         return KERR_OK;
     }
@@ -181,6 +195,7 @@ static enum kerr ask(struct unwrap *u, struct audit *a, size_t i, const struct s
         return k == KERR_OK ? k : kerr_set(e, k, "%s", why.text);
     }
     u->down[i] = 0;
+    u->refused[i] = 0;
     if (secret_len(key) != UNWRAP_KEY) {
         to->is_refused = true;
         to->why = no_seed;
@@ -198,7 +213,7 @@ static enum kerr unwrap_new(struct unwrap *u, struct audit *a, const struct stor
         to->why = not_named;
         return KERR_OK;
     }
-    if (u->key_count == AUDIT_SEEDS_MAX) {
+    if (u->count >= AUDIT_SEEDS_MAX) {
         to->why = too_many;
         return KERR_OK;
     }

@@ -54,7 +54,7 @@ static enum kerr add_named(struct audit_plugins *plugins, struct audit_wanted *t
 static bool is_named(const struct audit_wanted *w, const char *name)
 {
     for (size_t i = 0; i < w->kms_count; i++) {
-        if (w->kms[i].provider == NULL || strcmp(w->kms[i].provider, name) == 0) {
+        if (w->kms[i].provider != NULL && strcmp(w->kms[i].provider, name) == 0) {
             return true;
         }
     }

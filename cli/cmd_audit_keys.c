@@ -16,8 +16,8 @@
 /* A key id under one provider, and how often each source holds it. */
 struct need {
     enum value_class class_of;
-    char *provider;
-    char *id;
+    struct bytes provider; /* copies; key ids may hold NUL */
+    struct bytes id;
     uint64_t objects[OPT_ARGS_MAX + 1]; /* by source */
     uint64_t left_over[OPT_ARGS_MAX + 1];
     uint64_t sum;
@@ -35,21 +35,32 @@ struct needs {
 static void needs_done(struct needs *n)
 {
     for (size_t i = 0; i < n->count; i++) {
-        free(n->rows[i].provider);
-        free(n->rows[i].id);
+        free((void *)(uintptr_t)n->rows[i].provider.ptr);
+        free((void *)(uintptr_t)n->rows[i].id.ptr);
     }
     free(n->rows);
 }
 
 /* ---- reading ---- */
 
+static enum kerr copy(struct bytes from, struct bytes *ret, struct kerrinfo *e)
+{
+    uint8_t *to = malloc(from.len + 1);
+    if (to == NULL) {
+        return kerr_set(e, KERR_NOMEM, "no memory for key ids");
+    }
+    memcpy(to, from.len == 0 ? to : from.ptr, from.len);
+    *ret = bytes_of(to, from.len);
+    return KERR_OK;
+}
+
 static enum kerr find_row(struct needs *n, const struct audit_key_id *key, struct need **ret,
                           struct kerrinfo *e)
 {
     for (size_t i = 0; i < n->count; i++) {
         struct need *row = &n->rows[i];
-        if (row->class_of == key->class_of && bytes_equal_text(key->provider, row->provider) &&
-            bytes_equal_text(key->id, row->id)) {
+        if (row->class_of == key->class_of && bytes_equal(key->provider, row->provider) &&
+            bytes_equal(key->id, row->id)) {
             *ret = row;
             return KERR_OK;
         }
@@ -61,9 +72,9 @@ static enum kerr find_row(struct needs *n, const struct audit_key_id *key, struc
     n->rows = rows;
     struct need *row = &rows[n->count++];
     *row = (struct need){.class_of = key->class_of};
-    enum kerr k = text_dup(key->provider, &row->provider, e);
+    enum kerr k = copy(key->provider, &row->provider, e);
     *ret = row;
-    return k == KERR_OK ? text_dup(key->id, &row->id, e) : k;
+    return k == KERR_OK ? copy(key->id, &row->id, e) : k;
 }
 
 static enum kerr take_keys(struct needs *n, const struct audit *a, struct kerrinfo *e)
@@ -145,9 +156,9 @@ static enum kerr put_table(const struct needs *n, struct buf *to, struct kerrinf
         for (size_t j = n->has_live; j < n->sources; j++) {
             holders += row->objects[j] > 0;
         }
-        text_escape(bytes_of_text(row->id), shown, sizeof shown);
+        text_escape(row->id, shown, sizeof shown);
         table_cell(&t, shown);
-        text_escape(bytes_of_text(row->provider), shown, sizeof shown);
+        text_escape(row->provider, shown, sizeof shown);
         table_cell(&t, shown);
         table_cell(&t, value_class_names[row->class_of]);
         if (n->has_live) {
@@ -167,11 +178,15 @@ static void put_row(struct doc *d, const struct needs *n, const struct need *row
 {
     char hash[KMS_KEY_ID_HASH_BYTES];
     bool is_v2 = row->class_of == VALUE_KMSV2;
-    kms_key_id_hash(bytes_of_text(is_v2 ? row->id : ""), hash);
+    kms_key_id_hash(is_v2 ? row->id : bytes_of(NULL, 0), hash);
     doc_object(d, NULL);
     doc_text(d, "class", value_class_names[row->class_of]);
-    doc_text(d, "provider", row->provider);
-    doc_text(d, "key_id", row->class_of == VALUE_KMSV1 ? NULL : row->id);
+    doc_view(d, "provider", row->provider);
+    if (row->class_of == VALUE_KMSV1) {
+        doc_text(d, "key_id", NULL);
+    } else {
+        doc_view(d, "key_id", row->id);
+    }
     doc_text(d, "key_id_hash", is_v2 ? hash : NULL);
     doc_bool(d, "needed", row->sum > 0);
     doc_array(d, "objects");
@@ -213,11 +228,20 @@ static enum kerr put_doc(const struct options *o, const struct needs *n, struct 
 
 /* ---- the gate ---- */
 
+/* The names of local keys may hold ':', and the stored value does not say where one ends. */
+static bool may_be(const struct need *row, const char *id)
+{
+    bool is_local = row->class_of != VALUE_KMSV2 && row->class_of != VALUE_KMSV1;
+    size_t len = row->id.len;
+    return bytes_equal_text(row->id, id) ||
+           (is_local && strlen(id) > len && memcmp(row->id.ptr, id, len) == 0 && id[len] == ':');
+}
+
 static enum kerr check_unneeded(const struct options *o, const struct needs *n, struct kerrinfo *e)
 {
     for (size_t i = 0; i < n->count && o->unneeded != NULL; i++) {
         const struct need *row = &n->rows[i];
-        if (strcmp(row->id, o->unneeded) == 0 && row->sum > 0) {
+        if (row->sum > 0 && may_be(row, o->unneeded)) {
             return kerr_set(e, KERR_DENIED,
                             "key %s is still needed: %" PRIu64 " live objects, %" PRIu64
                             " in backups",

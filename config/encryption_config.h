@@ -140,6 +140,11 @@ const struct encryption_provider *encryption_config_find_kms(const struct encryp
  * it leads to none, or does not fit. */
 bool encryption_config_socket_of(const struct encryption_provider *p, char *to, size_t to_size);
 
+/* The group of the first name in the file that has this resource ("widgets.example.com"); false
+ * when there is none. For a resource whose group is not known otherwise. */
+bool encryption_config_group_of(const struct encryption_config *c, struct bytes resource,
+                                struct bytes *ret);
+
 /* The entries whose providers kube-apiserver uses for a resource, in its order: those that name it,
  * else the first one with "*.GROUP", else the first with "*.*". The first provider of the first
  * entry writes, all read. 0 entries: it writes plaintext, and reads nothing else. */

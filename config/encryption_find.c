@@ -52,6 +52,23 @@ static bool has_resource(const struct encryption_entry *entry, struct group_reso
     return false;
 }
 
+bool encryption_config_group_of(const struct encryption_config *c, struct bytes resource,
+                                struct bytes *ret)
+{
+    for (size_t i = 0; i < c->entry_count; i++) {
+        const struct encryption_entry *entry = &c->entries[i];
+        for (size_t j = 0; j < entry->resource_count; j++) {
+            const char *text = entry->resources[j].text;
+            struct group_resource named = group_resource_of(text == NULL ? "" : text);
+            if (bytes_equal(named.resource, resource)) {
+                *ret = named.group;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 size_t encryption_config_find_resource(
     const struct encryption_config *c, struct bytes resource, struct bytes group,
     const struct encryption_entry *ret[static ENCRYPTION_CONFIG_ENTRIES_MAX])

@@ -393,7 +393,7 @@ enum kerr go_base64_secret(struct bytes text, bool is_json, size_t len, struct s
             secret_bytes(chars)[count++] = (uint8_t)c;
         }
     }
-    if (k == KERR_OK) {
+    if (k == KERR_OK && count > 0) {
         drop_last_bits(secret_bytes(chars), count);
     }
     k = k != KERR_OK ? k

@@ -11,11 +11,14 @@
 
 #define UID "etcdseal-audit" /* what a daemon's log shows; kube-apiserver sends a UUID */
 
-#define TRIES       20         /* of a call that its plugin has no room for */
-#define TRY_AGAIN   100000000L /* ns */
-#define CODES       17
-#define STATUS_OK   0
-#define STATUS_FULL 8 /* RESOURCE_EXHAUSTED */
+#define TRIES_FULL         20         /* of a call that its plugin has no room for */
+#define TRIES_UNCLEAR      3          /* of one that it refuses without saying why */
+#define TRY_AGAIN          100000000L /* ns */
+#define CODES              17
+#define STATUS_OK          0
+#define STATUS_DEADLINE    4
+#define STATUS_FULL        8 /* RESOURCE_EXHAUSTED */
+#define STATUS_UNAVAILABLE 14
 
 /* What a status of Decrypt says of the seed (codes of gRPC). */
 enum meaning { NOT_ASKED, REFUSED, UNCLEAR };
@@ -29,6 +32,18 @@ static const enum meaning meanings[CODES] = {
     [13] = UNCLEAR, /* INTERNAL */
     [15] = REFUSED, /* DATA_LOSS */
 };
+
+static enum meaning meaning_of(const struct rpc_status *status)
+{
+    return (unsigned)status->code < CODES ? meanings[status->code] : NOT_ASKED;
+}
+
+static int tries_of(const struct rpc_status *status)
+{
+    return status->code == STATUS_FULL     ? TRIES_FULL
+           : meaning_of(status) == UNCLEAR ? TRIES_UNCLEAR
+                                           : 1;
+}
 
 struct kms_client {
     struct rpc_client *rpc;
@@ -102,24 +117,34 @@ static bool is_ok(struct kms_client *c)
 
 /* ---- Decrypt ---- */
 
-static enum kerr refuse(struct kms_client *c, const struct rpc_status *status, struct kerrinfo *e)
+/* What kept the call from being answered, when it was not the value. */
+static bool is_lost(int code)
 {
-    unsigned code = (unsigned)status->code;
-    enum meaning meaning = code < CODES ? meanings[code] : NOT_ASKED;
-    if (meaning == REFUSED || (meaning == UNCLEAR && is_ok(c))) {
-        return kerr_set(e, KERR_DENIED, "status %d, %s", status->code, status->text);
-    }
-    return down(status, e);
+    return code == STATUS_UNAVAILABLE || code == STATUS_DEADLINE;
 }
 
-/* A daemon of ours bounds how many seeds a peer may have unwrapped in a second. */
-static enum kerr call_until_there_is_room(struct kms_client *c, const struct rpc_ask *ask,
-                                          struct secret **ret, struct rpc_status *status,
-                                          struct kerrinfo *e)
+static enum kerr judge_refusal(struct kms_client *c, const struct rpc_status *status,
+                               struct kerrinfo *e)
+{
+    if (meaning_of(status) == REFUSED) {
+        return kerr_set(e, KERR_DENIED, "status %d, %s", status->code, status->text);
+    }
+    if (is_lost(status->code) || !is_ok(c)) {
+        return down(status, e);
+    }
+    return kerr_set(e, meaning_of(status) == UNCLEAR ? KERR_DENIED : KERR_BUSY, "status %d, %s",
+                    status->code, status->text);
+}
+
+/* A daemon of ours bounds how many seeds a peer may have unwrapped in a second, and a plugin may
+ * have a bad moment. */
+static enum kerr call_again_and_again(struct kms_client *c, const struct rpc_ask *ask,
+                                      struct secret **ret, struct rpc_status *status,
+                                      struct kerrinfo *e)
 {
     const struct timespec pause = {.tv_nsec = TRY_AGAIN};
     enum kerr k = rpc_client_call_secret(c->rpc, ask, ret, status, e);
-    for (int i = 1; k == KERR_OK && status->code == STATUS_FULL && i < TRIES; i++) {
+    for (int i = 1; k == KERR_OK && i < tries_of(status); i++) {
         (void)nanosleep(&pause, NULL);
         k = rpc_client_call_secret(c->rpc, ask, ret, status, e);
     }
@@ -142,9 +167,9 @@ enum kerr kms_client_decrypt(struct kms_client *c, const struct kms_sealed_seed 
                                 .request = buf_view(&request),
                                 .is_secret = true,
                                 .timeout_ms = KMS_CLIENT_CALL_MS};
-    k = call_until_there_is_room(c, &ask, &answer, &status, e);
+    k = call_again_and_again(c, &ask, &answer, &status, e);
     if (k != KERR_OK || status.code != STATUS_OK) {
-        return k == KERR_OK ? refuse(c, &status, e) : k;
+        return k == KERR_OK ? judge_refusal(c, &status, e) : k;
     }
     struct bytes message = answer == NULL ? bytes_of(NULL, 0) : secret_view(answer);
     k = kms_decode_decrypt_response(message, ret, &why);

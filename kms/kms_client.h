@@ -5,12 +5,13 @@
  *
  * Whether a plugin refuses a seed or can't be asked are different things, and plugins tell them
  * apart badly: those written in Go give one status code for everything. So an ambiguous refusal
- * counts as one only when the plugin's own Status says "ok" right after it.
+ * counts as one only when it came three times and the plugin's own Status says "ok" right after it.
  *
  * A client belongs to one thread, and comes before other threads (rpc/rpc_client.h).
  *
- * Codes: DENIED, the plugin refuses this seed; DOWN, it could not be asked, or gave an answer that
- * is none; NOMEM. Texts of the plugin are escaped and cut.
+ * Codes: DENIED, the plugin refuses this seed; BUSY, it is well and does not answer for this one;
+ * DOWN, it could not be asked, or gave an answer that is none; LIMIT, the seed does not fit into a
+ * request; NOMEM. Texts of the plugin are escaped and cut.
  */
 #ifndef ETCDSEAL_KMS_KMS_CLIENT_H
 #define ETCDSEAL_KMS_KMS_CLIENT_H

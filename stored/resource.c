@@ -143,7 +143,7 @@ bool resource_of_key(struct bytes key, struct bytes prefix, struct resource_key 
             found.is_group_known = true;
         }
     }
-    for (size_t i = 0; i < ARRAY_LEN(bookkeeping); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(bookkeeping) && found.group.len == 0; i++) {
         found.is_bookkeeping =
             found.is_bookkeeping || bytes_equal_text(found.resource, bookkeeping[i]);
     }

@@ -66,3 +66,14 @@ def test_refusals(tool, files):
     tool.run("audit", "keys", files["first"], tool.folder / "bad").refused(3, "bad")
     tool.run("audit", "keys", *[files["first"]] * 17).refused(2)
     tool.run("audit", "keys", "--prove", files["first"]).refused(2, "can't be used")
+
+
+def test_names_that_cannot_be_told_for_certain(tool):
+    """A NUL in a key id is UTF-8; and a stored value does not say where a local key's name ends."""
+    path = tool.folder / "odd"
+    path.write_bytes(cluster(a=kms_v2(key_id="es1-a\0x"), b=local("aesgcm", "a:b", 40)).data())
+    _, keys = rows(tool.run("audit", "keys", path, "-o", "json"))
+    assert ("kmsv2", "es1-a\0x") in keys
+    tool.run("audit", "keys", path, "--unneeded", "es1-a").ok()
+    tool.run("audit", "keys", path, "--unneeded", "a:b").refused(1, "still needed")
+    tool.run("audit", "keys", path, "--unneeded", "ab").ok()

@@ -17,6 +17,7 @@ static struct {
     struct bytes status_answer;
     int decrypt_code;
     int full; /* so many times first */
+    int full_code;
     struct bytes decrypt_answer;
     unsigned decrypts;
     unsigned statuses;
@@ -74,7 +75,7 @@ enum kerr __wrap_rpc_client_call_secret(struct rpc_client *c, const struct rpc_a
     *status = (struct rpc_status){.code = plugin.decrypt_code, .text = "as told"};
     if (plugin.full > 0) {
         plugin.full--;
-        status->code = 8;
+        status->code = plugin.full_code == 0 ? 8 : plugin.full_code;
     }
     if (plugin.k != KERR_OK) {
         return kerr_set(info, plugin.k, "no call");
@@ -146,15 +147,21 @@ static void codes(void **state)
         for (int is_ill = 0; is_ill < 2; is_ill++) {
             plugin.status_code = is_ill ? 14 : 0;
             plugin.statuses = 0;
-            bool is_refused = kind == 'r' || (kind == 'u' && !is_ill);
+            bool is_lost = code == 4 || code == 14;
+            enum kerr want_k = kind == 'r'         ? KERR_DENIED
+                               : is_ill || is_lost ? KERR_DOWN
+                               : kind == 'u'       ? KERR_DENIED
+                                                   : KERR_BUSY;
+            plugin.decrypts = 0;
             enum kerr k = decrypt(&seed);
-            if (k != (is_refused ? KERR_DENIED : KERR_DOWN) || seed != NULL) {
+            if (k != want_k || seed != NULL) {
                 fail_msg("code %d, plugin %s: %s", code, is_ill ? "ill" : "well", kerr_name(k));
             }
             char want[32];
             (void)snprintf(want, sizeof want, "status %d, as told", code);
             assert_string_equal(e.text, want);
-            assert_int_equal(plugin.statuses, kind == 'u');
+            assert_int_equal(plugin.statuses, kind != 'r' && !is_lost);
+            assert_int_equal(plugin.decrypts, code == 8 ? 20 : kind == 'u' ? 3 : 1);
         }
     }
 }
@@ -166,6 +173,18 @@ static void no_room_for_a_while(void **state)
     plugin.full = 2;
     assert_int_equal(decrypt(&seed), KERR_OK);
     assert_int_equal(plugin.decrypts, 3);
+}
+
+/* What a plugin in Go says of everything, once, is no verdict about a seed. */
+static void a_bad_moment(void **state)
+{
+    (void)state;
+    AUTO_SECRET seed = NULL;
+    plugin.full = 2;
+    plugin.full_code = 2;
+    assert_int_equal(decrypt(&seed), KERR_OK);
+    assert_int_equal(plugin.decrypts, 3);
+    assert_int_equal(plugin.statuses, 0);
 }
 
 static void answers_that_are_none(void **state)
@@ -214,8 +233,13 @@ int main(void)
 {
 #define ONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     static const struct CMUnitTest tests[] = {
-        ONE(a_seed), ONE(codes),     ONE(no_room_for_a_while), ONE(answers_that_are_none),
-        ONE(status), ONE(no_client),
+        ONE(a_seed),
+        ONE(codes),
+        ONE(no_room_for_a_while),
+        ONE(a_bad_moment),
+        ONE(answers_that_are_none),
+        ONE(status),
+        ONE(no_client),
     };
     return secret_start(SECRET_LOCK_BEST_EFFORT, &e) == KERR_OK
                ? cmocka_run_group_tests(tests, NULL, NULL)
