@@ -8,6 +8,7 @@
 
 #define PREFIX         "k8s:enc:"
 #define NAME_MAX_BYTES 256 /* of a key's name that is looked for */
+#define DOMAIN_MAX     253 /* RFC 1123 */
 
 #define GCM_NONCE       12
 #define GCM_TAG         16
@@ -119,6 +120,24 @@ static const char *read_object(struct bytes from, struct encrypted_object *o)
                : NULL;
 }
 
+/* Two labels or more, as kube-apiserver wants a name of an annotation; a dot at the end is fine. */
+static bool is_domain(struct bytes name)
+{
+    size_t dots = 0;
+    uint8_t before = '.'; /* a label begins */
+    size_t len = name.len > 0 && name.ptr[name.len - 1] == '.' ? name.len - 1 : name.len;
+    for (size_t i = 0; i < len; i++) {
+        uint8_t c = name.ptr[i];
+        bool is_alnum = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        if (!is_alnum && (before == '.' || (c != '-' && (c != '.' || before == '-')))) {
+            return false;
+        }
+        dots += c == '.';
+        before = c;
+    }
+    return dots > 0 && len <= DOMAIN_MAX && before != '.' && before != '-';
+}
+
 static const char *check_annotations(const struct encrypted_object *o)
 {
     struct bytes name;
@@ -127,6 +146,9 @@ static const char *check_annotations(const struct encrypted_object *o)
     size_t len = 0;
     for (size_t at = 0; value_annotation(o, &at, &name, &content); count++) {
         len += name.len + content.len;
+        if (!is_domain(name)) {
+            return "an annotation whose name is no domain name";
+        }
     }
     if (count != o->annotation_count) {
         return "an annotation that is none";

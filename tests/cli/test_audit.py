@@ -92,6 +92,8 @@ MALFORMED = {
     "source type": kms_v2(source_type=2),
     "short data": kms_v2(data=b"d" * 59),
     "short data of type 0": kms_v2(source_type=0, data=b"d" * 27),
+    **{f"annotation {name!r}": kms_v2(annotations={name: b"x"}) for name in
+       ("", "nodots", "A.b", "-a.b", "a-.b", "a..b", ".a.b", "a.b-", "a_b.c", "a.b" * 85)},
     "annotations": kms_v2(annotations={"a.b": b"x" * 32766}),
     "annotation of a wrong type": kms_v2(more=field(4, field(1, 7))),
     "wrong type": kms_v2(more=field(2, 7)),
@@ -115,6 +117,7 @@ def test_malformed(audit, name):
 
 LARGEST = {
     "key id": kms_v2(key_id="k" * 1024), "seed": kms_v2(seed=b"s" * 1024),
+    "domain name": kms_v2(annotations={"a-1.b2": b"x", "0.b.c.": b"x", "a.b-c.d": b"x"}),
     "annotations": kms_v2(annotations={"a.b": b"x" * 32765}),
 }
 
