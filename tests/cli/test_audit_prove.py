@@ -155,3 +155,15 @@ def test_a_plugin_that_nothing_needs(report):  # noqa: F811
     made = report(db, "--prove", "--kms", "old=unix:/nowhere.sock", config=config("aesgcm", ("k", KEY)))
     assert [f["rule"] for f in made["findings"] if f["severity"] == "error"] == ["kms-unreachable"]
     assert made["kms"][0]["socket"] == "/nowhere.sock" and made["kms"][0]["unasked"] == 0
+
+
+def test_endpoints_of_the_configuration_come_first(report):  # noqa: F811
+    """A plugin without a name is that of the providers which have no other."""
+    text = ("apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n"
+            "- resources: [secrets]\n  providers:\n"
+            "  - kms: {apiVersion: v2, name: ours, endpoint: 'unix:///ours.sock'}\n"
+            "  - kms: {apiVersion: v2, name: theirs, endpoint: 'unix:///theirs.sock'}\n")
+    made = report(cluster(), "--prove", "--kms", "unix:/any.sock", "--kms", "ours=unix:/other.sock",
+                  config=text)
+    assert [(kms["provider"], kms["socket"]) for kms in made["kms"]] == [
+        (None, "/any.sock"), ("ours", "/other.sock"), ("theirs", "/theirs.sock")]
