@@ -10,8 +10,9 @@
  * beyond that stands in its header. The bytes of a source must outlive the audit, unless it says
  * that they pass (`is_passing`): then each finding's key is copied.
  *
- * What is expected: with an EncryptionConfiguration, what its first provider of each resource says;
- * without one, that Secrets are encrypted, by whichever provider.
+ * What is expected: that Secrets are encrypted, by whichever provider; with an
+ * EncryptionConfiguration also what its first provider of each resource says. One that leaves
+ * Secrets in plaintext does not make that right.
  *
  * An audit belongs to one thread. Codes: LIMIT for more rows than the maxima, NOMEM.
  */

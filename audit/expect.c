@@ -40,6 +40,12 @@ static const char *current_key(const struct audit *a, struct bytes provider)
     return told == NULL ? NULL : told->key_id;
 }
 
+/* Whatever a configuration says: one that leaves them in plaintext is what an audit shall find. */
+static bool is_secrets(const struct resource_key *key)
+{
+    return bytes_equal_text(key->resource, "secrets") && key->group.len == 0;
+}
+
 static void expect_configured(const struct audit *a, const struct resource_key *key,
                               struct audit_resource *to)
 {
@@ -52,7 +58,7 @@ static void expect_configured(const struct audit *a, const struct resource_key *
         encryption_config_find_resource(a->wanted.config, key->resource, group, to->entries);
     const struct encryption_provider *first = first_provider(to);
     to->writer = first != NULL && first->kind == ENCRYPTION_IDENTITY ? NULL : first;
-    to->is_expected = to->writer != NULL;
+    to->is_expected = to->writer != NULL || is_secrets(key);
     bool is_kms = to->writer != NULL && expect_class(to->writer) == VALUE_KMSV2;
     to->current_key = is_kms ? current_key(a, bytes_of_text(to->writer->name.text)) : NULL;
     to->is_stale_known = !is_kms || to->current_key != NULL;
@@ -68,7 +74,7 @@ void expect_of(const struct audit *a, const struct resource_key *key, struct aud
         expect_configured(a, key, to);
         return;
     }
-    to->is_expected = bytes_equal_text(key->resource, "secrets") && key->group.len == 0;
+    to->is_expected = is_secrets(key);
     to->current_key = current_key(a, bytes_of(NULL, 0));
     to->is_stale_known = to->is_expected && to->current_key != NULL;
 }

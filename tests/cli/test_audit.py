@@ -222,6 +222,32 @@ def test_without_a_configuration(report):
     assert resource(made, "configmaps")["verdict"] == "PLAINTEXT" and made["verdict"] == "ENCRYPTED"
 
 
+# Each loads, and kube-apiserver writes Secrets in plaintext under it.
+PLAIN_SECRETS = {
+    "identity first": config("secrets", IDENTITY, KMS),
+    "an earlier entry": config("secrets", IDENTITY) + "  - resources: ['*.*']\n    providers:\n" + KMS + "\n",
+    "forgotten": config("configmaps", KMS),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN_SECRETS)
+def test_secrets_are_always_expected(report, name):
+    """A configuration that leaves them in plaintext does not make that right."""
+    made = report(cluster(a=plaintext(), b=plaintext()), code=1, config=PLAIN_SECRETS[name])
+    row = resource(made, "secrets")
+    assert row["expected"] == "identity" and row["expected_encrypted"] is True
+    assert row["verdict"] == "PLAINTEXT" and made["verdict"] in ("PLAINTEXT", "PARTIAL")
+    assert sum((f["rule"], f["resource"]) == ("plaintext", "secrets") for f in made["findings"]) == 2
+
+
+def test_only_secrets_are_always_expected(report):
+    """A resource of that name in another group is none."""
+    db = cluster(a=kms_v2()).put("/registry/example.com/secrets/x", plaintext())
+    made = report(db, config=config("secrets", KMS))
+    assert resource(made, "secrets.example.com")["expected_encrypted"] is False
+    assert made["verdict"] == "ENCRYPTED"
+
+
 def test_configuration(report):
     text = config("secrets, widgets.example.com", KMS, IDENTITY)
     db = cluster(a=kms_v2()).put("/registry/example.com/widgets/x", b"{}")
