@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/object.h"
 #include "audit/prove.h"
 #include "audit/tables.h"
 #include "base/text.h"
@@ -152,6 +153,7 @@ enum kerr audit_begin(const struct audit_wanted *wanted, struct audit *ret, stru
                 ? kerr_set(e, KERR_USAGE, "more than %d prefixes", AUDIT_PREFIXES_MAX)
                 : take_prefix(ret, wanted->prefixes[i], e);
     }
+    k = k == KERR_OK && wanted->object != NULL ? object_begin(wanted->object, &ret->object, e) : k;
     return k == KERR_OK && wanted->is_proving ? prove_begin(ret, e) : k;
 }
 
@@ -167,6 +169,7 @@ void audit_done(struct audit *a)
         free(a->kms[i].key_id);
     }
     tables_done(a->tables);
+    object_end(a->object);
     free(a->resources);
     free(a->key_ids);
     free(a->findings);

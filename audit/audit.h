@@ -181,7 +181,8 @@ struct audit_wanted {
     /* Decrypts and authenticates every encrypted value: KMS v2 through the plugins, the others with
      * the keys of `config`, which was read with them. */
     bool is_proving;
-    unsigned threads; /* that decrypt; 0: one for each processor, at most 4 */
+    const char *object; /* "secrets/NAMESPACE/NAME": this one alone; NULL: all. audit/object.h */
+    unsigned threads;   /* that decrypt; 0: one for each processor, at most 4 */
     struct audit_kms kms[AUDIT_KMS_MAX];
     size_t kms_count;
 };
@@ -213,9 +214,10 @@ struct audit {
     struct audit_residue residue[AUDIT_PLACE_COUNT];
     struct audit_kms_told kms[AUDIT_KMS_MAX]; /* as in `wanted` */
     bool is_kms_down;                         /* one of them could not be asked */
-    enum audit_verdict verdict; /* the worst of what is expected, and of what can't be read */
-    bool has_residue;           /* plaintext of what is expected to be encrypted is left over */
-    bool is_met;                /* all demands are, and no rule of `fails_on` has a finding */
+    enum audit_verdict verdict;  /* the worst of what is expected, and of what can't be read */
+    bool has_residue;            /* plaintext of what is expected to be encrypted is left over */
+    bool is_met;                 /* all demands are, and no rule of `fails_on` has a finding */
+    struct audit_object *object; /* NULL: all */
     void *tables;
     void *prove; /* NULL: not proving */
 };

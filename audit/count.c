@@ -2,6 +2,7 @@
 /* What sources hand in, counted. */
 #include <string.h>
 
+#include "audit/object.h"
 #include "audit/tables.h"
 #include "base/text.h"
 
@@ -212,6 +213,9 @@ enum kerr audit_left_over(struct audit *a, enum audit_place place, struct bytes 
     struct stored_value v;
     struct audit_residue *to = &a->residue[place];
     uint32_t at = 0;
+    if (!object_counts(a, key)) {
+        return KERR_OK;
+    }
     value_read(value, &v);
     to->values++;
     if (v.class_of == VALUE_PLAINTEXT) {

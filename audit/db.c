@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "audit/object.h"
 #include "audit/tables.h"
 #include "stored/mvcc.h"
 
@@ -124,6 +125,20 @@ static enum kerr note_item(void *ctx, struct bytes bucket, struct bytes key, str
 
 /* ---- second walk: counting ---- */
 
+static enum kerr note_revision(struct feed *f, const struct item *item, bool is_latest,
+                               struct kerrinfo *e)
+{
+    const struct audit_revision r = {.when = item->revision.is_tombstone ? AUDIT_IS_DELETION
+                                             : is_latest                 ? AUDIT_IS_LIVE
+                                                                         : AUDIT_IS_OLDER,
+                                     .key = item->kv.key,
+                                     .value = item->kv.value,
+                                     .revision = item->revision.main,
+                                     .create_revision = item->kv.create_revision,
+                                     .version = item->kv.version};
+    return audit_revision(f->audit, &r, e);
+}
+
 static enum kerr count_record(void *ctx, struct bytes bucket, struct bytes key, struct bytes value,
                               struct kerrinfo *e)
 {
@@ -140,6 +155,10 @@ static enum kerr count_record(void *ctx, struct bytes bucket, struct bytes key, 
         return bbolt_damaged(f->b, key.ptr, e, "the file changed while it was read");
     }
     bool is_latest = (f->records[f->next++] & SUPERSEDED) == 0;
+    k = note_revision(f, &item, is_latest, e);
+    if (k != KERR_OK) {
+        return k;
+    }
     if (item.revision.is_tombstone) {
         return KERR_OK;
     }

@@ -3,6 +3,7 @@
  * be proved or counted. */
 #include <string.h>
 
+#include "audit/object.h"
 #include "audit/prove.h"
 
 static bool is_other_key(const struct audit *a, const struct audit_resource *r,
@@ -43,10 +44,22 @@ static enum audit_rule judge_value(const struct audit *a, const struct audit_res
     return v->kms.has_unknown || v->kms.has_repeated ? AUDIT_RULE_UNUSUAL : AUDIT_RULE_COUNT;
 }
 
+void item_judge(const struct audit *a, struct bytes value, struct audit_item *to)
+{
+    value_read(value, &to->v);
+    to->rule = judge_value(a, &a->resources[to->resource], &to->v, &to->is_stale);
+    if (to->v.class_of == VALUE_PLAINTEXT && prove_is_moved(a, to->key, value)) {
+        to->proof = PROOF_MOVED;
+    }
+}
+
 enum kerr audit_live(struct audit *a, struct bytes key, struct bytes value, uint64_t mod_revision,
                      struct kerrinfo *e)
 {
     struct audit_item item = {.key = key, .mod_revision = mod_revision};
+    if (!object_counts(a, key)) {
+        return KERR_OK;
+    }
     enum kerr k = tables_resource(a, key, &item.resource, e);
     if (k == KERR_OK && a->prove != NULL && a->wanted.is_passing) {
         k = prove_keep(a, &key, &value, e);
@@ -55,11 +68,6 @@ enum kerr audit_live(struct audit *a, struct bytes key, struct bytes value, uint
     if (k != KERR_OK) {
         return k;
     }
-    const struct audit_resource *r = &a->resources[item.resource];
-    value_read(value, &item.v);
-    item.rule = judge_value(a, r, &item.v, &item.is_stale);
-    if (item.v.class_of == VALUE_PLAINTEXT && prove_is_moved(a, key, value)) {
-        item.proof = PROOF_MOVED;
-    }
+    item_judge(a, value, &item);
     return a->prove == NULL ? count_item(a, &item, e) : prove_item(a, &item, e);
 }

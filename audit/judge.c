@@ -2,6 +2,7 @@
 /* Verdicts, what is found about resources and residue, and whether the demands are met. */
 #include <string.h>
 
+#include "audit/object.h"
 #include "audit/tables.h"
 
 /* ---- verdicts ---- */
@@ -187,6 +188,9 @@ enum kerr audit_judge(struct audit *a, struct kerrinfo *e)
     enum kerr k = audit_settle(a, e);
     if (k != KERR_OK) {
         return k;
+    }
+    if (a->object != NULL) {
+        object_sort(a->object);
     }
     judge_resources(a);
     k = find_more(a, e);

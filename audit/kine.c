@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/kine.h"
 
+#include "audit/object.h"
 #include "audit/tables.h"
 
 #define PROGRESS_ITEMS 0xfff /* a mask: told once for that many */
@@ -72,10 +73,25 @@ static bool is_id(const void *ctx, uint64_t id)
     return *(const uint64_t *)ctx == id;
 }
 
+static enum kerr note_revision(struct feed *f, const struct kine_row *row, enum audit_when when,
+                               struct bytes value, struct kerrinfo *e)
+{
+    const struct audit_revision r = {
+        .when = when, .key = row->name, .value = value, .revision = row->id};
+    return audit_revision(f->audit, &r, e);
+}
+
 static enum kerr count_value(struct feed *f, const struct kine_row *row, struct kerrinfo *e)
 {
     uint64_t hash = index_hash(index_seed(), row->name);
     bool is_latest = index_find(&f->latest, hash, is_id, &row->id) != NULL;
+    enum audit_when when = row->is_deleted ? AUDIT_IS_DELETION
+                           : is_latest     ? AUDIT_IS_LIVE
+                                           : AUDIT_IS_OLDER;
+    enum kerr k = note_revision(f, row, when, row->value, e);
+    if (k != KERR_OK) {
+        return k;
+    }
     if (is_latest && !row->is_deleted) {
         return audit_live(f->audit, row->name, row->value, row->id, e);
     }
@@ -89,9 +105,13 @@ static enum kerr count_row(void *ctx, const struct kine_row *row, struct kerrinf
     struct feed *f = ctx;
     tell(f, row->name.len + row->value.len + row->old_value.len);
     enum kerr k = count_value(f, row, e);
-    return k != KERR_OK || row->old_value.len == 0
-               ? k
-               : audit_left_over(f->audit, AUDIT_KINE_OLD_VALUE, row->name, row->old_value, e);
+    if (k != KERR_OK || row->old_value.len == 0) {
+        return k;
+    }
+    k = note_revision(f, row, AUDIT_IS_OLD_VALUE, row->old_value, e);
+    return k == KERR_OK
+               ? audit_left_over(f->audit, AUDIT_KINE_OLD_VALUE, row->name, row->old_value, e)
+               : k;
 }
 
 /* ---- what SQLite does not use ---- */

@@ -39,17 +39,23 @@ static void note_revision(struct live *l, uint64_t revision)
     f->revisions[f->revision_count - 1] = revision;
 }
 
+enum kerr live_ask_once(struct live *l, const struct etcd_range *range, etcd_key_value_fn *fn,
+                        void *ctx, struct etcd_page *ret, struct kerrinfo *e)
+{
+    wait_turn(l);
+    l->last_start_ms = clock_mono_ms();
+    l->found->requests++;
+    return etcd_range(l->etcd, range, fn, ctx, ret, e);
+}
+
 /* One that is compacted meanwhile is asked for again, at the newest. */
 enum kerr live_ask(struct live *l, struct etcd_range *range, etcd_key_value_fn *fn, void *ctx,
                    struct etcd_page *ret, struct kerrinfo *e)
 {
     for (;;) {
         struct kerrinfo cause = {0};
-        wait_turn(l);
-        l->last_start_ms = clock_mono_ms();
-        l->found->requests++;
         range->revision = l->revision;
-        enum kerr k = etcd_range(l->etcd, range, fn, ctx, ret, &cause);
+        enum kerr k = live_ask_once(l, range, fn, ctx, ret, &cause);
         if (k == KERR_OK && l->revision == 0) {
             note_revision(l, ret->revision);
         }
@@ -350,5 +356,8 @@ enum kerr audit_etcd(struct audit *a, struct etcd *c, const struct audit_etcd_wa
     struct live l = {.audit = a, .etcd = c, .wanted = wanted, .found = ret};
     *ret = (struct audit_etcd){.requests = 0};
     enum kerr k = find_member(&l, e);
-    return k == KERR_OK ? read_all(&l, e) : k;
+    if (k != KERR_OK) {
+        return k;
+    }
+    return a->object != NULL ? live_read_object(&l, e) : read_all(&l, e);
 }

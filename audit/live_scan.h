@@ -24,6 +24,12 @@ bool live_is_stopped(const struct live *l);
 enum kerr live_ask(struct live *l, struct etcd_range *range, etcd_key_value_fn *fn, void *ctx,
                    struct etcd_page *ret, struct kerrinfo *e) MUST_CHECK;
 
+/* The same for a revision of the caller's, NOTFOUND when that is compacted. */
+enum kerr live_ask_once(struct live *l, const struct etcd_range *range, etcd_key_value_fn *fn,
+                        void *ctx, struct etcd_page *ret, struct kerrinfo *e) MUST_CHECK;
+
+/* The object that was asked for, and nothing else. */
+enum kerr live_read_object(struct live *l, struct kerrinfo *e) MUST_CHECK;
 /* Finds the prefixes without reading all keys: in the first keys of what is stored, up to four
  * words deep. Counts all keys. */
 enum kerr live_find_prefixes(struct live *l, struct kerrinfo *e) MUST_CHECK;

@@ -275,6 +275,23 @@ enum kerr prove_item(struct audit *a, const struct audit_item *item, struct kerr
     return k == KERR_OK && is_full ? prove_rest(a, e) : k;
 }
 
+enum kerr prove_alone(struct audit *a, struct audit_item *item, struct kerrinfo *e)
+{
+    struct prove *p = a->prove;
+    struct work *w = &p->batch[p->count]; /* free: a batch that is full is proved at once */
+    *w = (struct work){.item = *item, .kept = w->kept};
+    enum kerr k = is_provable(item) && item->v.class_of == VALUE_KMSV2
+                      ? unwrap_take(p->seeds, a, &item->v, &w->seed, e)
+                      : KERR_OK;
+    if (k == KERR_OK) {
+        prove_one(a, 0, p->count);
+        opener_wipe(p->openers[0]);
+        k = p->failed[0] == KERR_OK ? k : kerr_set(e, p->failed[0], "%s", p->failures[0].text);
+        *item = w->item;
+    }
+    return k;
+}
+
 /* ---- beginning and end ---- */
 
 static unsigned threads_of(const struct audit *a)

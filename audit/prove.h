@@ -20,6 +20,8 @@ enum kerr prove_keep(struct audit *a, struct bytes *key, struct bytes *value,
                      struct kerrinfo *e) MUST_CHECK;
 /* Takes an item over; it is counted when enough of them came together, in their order. */
 enum kerr prove_item(struct audit *a, const struct audit_item *item, struct kerrinfo *e) MUST_CHECK;
+/* Proves one item at once, on this thread, and counts nothing. */
+enum kerr prove_alone(struct audit *a, struct audit_item *item, struct kerrinfo *e) MUST_CHECK;
 /* Counts what was taken over. */
 enum kerr prove_rest(struct audit *a, struct kerrinfo *e) MUST_CHECK;
 

@@ -55,6 +55,8 @@ struct audit_item {
     const char *why; /* of PROOF_REFUTED and PROOF_OPEN, static */
 };
 
+/* What the form of a value and the configuration say of it; `key` and `resource` are filled. */
+void item_judge(const struct audit *a, struct bytes value, struct audit_item *to);
 /* Adds a finished item to the counts and findings. */
 enum kerr count_item(struct audit *a, const struct audit_item *item, struct kerrinfo *e) MUST_CHECK;
 /* Equal for equal encrypted seeds; never 0. */

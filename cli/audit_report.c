@@ -35,19 +35,33 @@ static const struct audit_format diff_formats[] = {
     {"yaml", NULL, FOR_READERS, audit_write_diff_yaml},
 };
 
+static const struct audit_format object_formats[] = {
+    {"table", NULL, FOR_READERS, audit_write_object_table},
+    {"json", NULL, FOR_READERS, audit_write_object_json},
+    {"yaml", NULL, FOR_READERS, audit_write_object_yaml},
+};
+
 static enum kerr find_format(const struct options *o, const struct audit_format **ret,
                              struct kerrinfo *e)
 {
-    const struct audit_format *rows = o->diff == NULL ? formats : diff_formats;
-    size_t count = o->diff == NULL ? ARRAY_LEN(formats) : ARRAY_LEN(diff_formats);
+    const struct audit_format *rows = o->object != NULL ? object_formats
+                                      : o->diff != NULL ? diff_formats
+                                                        : formats;
+    size_t count = o->object != NULL ? ARRAY_LEN(object_formats)
+                   : o->diff != NULL ? ARRAY_LEN(diff_formats)
+                                     : ARRAY_LEN(formats);
+    if (o->object != NULL && (o->diff != NULL || o->report_dir != NULL)) {
+        return kerr_set(e, KERR_USAGE, "--object shows one object: %s is for a whole audit",
+                        o->diff != NULL ? "--diff" : "--report-dir");
+    }
     for (size_t i = 0; i < count; i++) {
         if (strcmp(rows[i].name, o->output) == 0) {
             *ret = &rows[i];
             return KERR_OK;
         }
     }
-    return kerr_set(e, KERR_USAGE, "--diff is printed as table, json or yaml, not as %s",
-                    o->output);
+    return kerr_set(e, KERR_USAGE, "%s is printed as table, json or yaml, not as %s",
+                    o->object != NULL ? "--object" : "--diff", o->output);
 }
 
 enum kerr audit_flush(struct audit_sink *to, struct kerrinfo *e)

@@ -70,6 +70,13 @@ audit_write_fn audit_write_diff_table;
 audit_write_fn audit_write_diff_json;
 audit_write_fn audit_write_diff_yaml;
 
+/* One object (audit/object.h). */
+audit_write_fn audit_write_object_table;
+audit_write_fn audit_write_object_json;
+audit_write_fn audit_write_object_yaml;
+/* DENIED, with what to check, when the object that was asked for is not stored. */
+enum kerr audit_object_absent(const struct audit *a, struct kerrinfo *e) MUST_CHECK;
+
 /* The command line, quoted for a shell. */
 void audit_put_command(struct appender *to, const struct options *o);
 

@@ -71,6 +71,7 @@ static enum kerr read_wanted(const struct options *o, struct audit_wanted *w, st
 {
     enum kerr k = KERR_OK;
     w->is_proving = o->prove;
+    w->object = o->object;
     w->prefixes = o->prefixes.items;
     w->prefix_count = o->prefixes.count;
     w->current_key = o->current_key;
@@ -88,6 +89,10 @@ static enum kerr read_wanted(const struct options *o, struct audit_wanted *w, st
 static enum kerr conclude(const struct options *o, const struct audit *a, struct kerrinfo *e)
 {
     const char *verdict = audit_verdict_names[a->verdict];
+    enum kerr k = a->object == NULL ? KERR_OK : audit_object_absent(a, e);
+    if (k != KERR_OK) {
+        return k;
+    }
     if (a->totals.undecryptable > 0) {
         return kerr_set(e, KERR_INTEGRITY, "%s: %" PRIu64 " of %" PRIu64 " keys can't be decrypted",
                         verdict, a->totals.undecryptable, a->totals.keys);

@@ -331,6 +331,13 @@ static const struct opt_row rows[] = {
      .type = OPT_LIST,
      .commands = "audit,audit keys",
      .offset = FIELD(prefixes)},
+    {.name = "object",
+     .value = "RESOURCE/[NAMESPACE/]NAME",
+     .help = "show one object's stored form and history instead, never its value, such as "
+             "secrets/default/db; a running etcd is asked for this key alone",
+     .type = OPT_TEXT,
+     .commands = "audit",
+     .offset = FIELD(object)},
     {.name = "current-key",
      .value = "ID",
      .help = "the key id that writes now: KMS v2 values under others are stale",

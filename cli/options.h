@@ -49,6 +49,7 @@ struct options {
     bool no_default_policy;
     const char *snapshot;
     const char *data_dir;
+    const char *object;
     const char *kine;
     struct opt_list prefixes;
     struct opt_list demands;

@@ -156,6 +156,35 @@ bool resource_of_key(struct bytes key, struct bytes prefix, struct resource_key 
     return found.resource.len > 0;
 }
 
+/* Its path, when it is built in. */
+static const char *path_of(const struct resource_key *r)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *name = rows[i].resource != NULL ? rows[i].resource : rows[i].path;
+        if (bytes_equal_text(r->resource, name) &&
+            (r->group.len == 0 || bytes_equal_text(r->group, rows[i].group))) {
+            return rows[i].path;
+        }
+    }
+    return NULL;
+}
+
+enum kerr resource_put_key(const struct resource_key *r, struct bytes prefix, struct buf *to,
+                           struct kerrinfo *e)
+{
+    const char *path = path_of(r);
+    const struct bytes words[] = {path == NULL ? r->group : bytes_of(NULL, 0),
+                                  path == NULL ? r->resource : bytes_of_text(path), r->name_space};
+    struct appender a = appender_on(to, e);
+    append_bytes(&a, prefix);
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        append_bytes(&a, words[i]);
+        append_text(&a, words[i].len == 0 ? "" : "/");
+    }
+    append_bytes(&a, r->name);
+    return a.k;
+}
+
 void resource_text(const struct resource_key *r, char *to, size_t to_size)
 {
     const struct bytes parts[] = {r->resource, bytes_of_text(r->group.len == 0 ? "" : "."),

@@ -28,6 +28,11 @@ struct resource_key {
  * with '/'. */
 bool resource_of_key(struct bytes key, struct bytes prefix, struct resource_key *ret);
 
+/* Appends the key of an object below the prefix: the other way round. An empty group is that of the
+ * built-in resource of this name, or not known. LIMIT, NOMEM. */
+enum kerr resource_put_key(const struct resource_key *r, struct bytes prefix, struct buf *to,
+                           struct kerrinfo *e) MUST_CHECK;
+
 /* "secrets", "widgets.example.com" with terminator; what does not fit is cut. */
 void resource_text(const struct resource_key *r, char *to, size_t to_size);
 

@@ -10,12 +10,13 @@
 
 #define LEAST_KINE 11 /* the same, but for revisions and pages: the database, its names, copies */
 
+static const char *object; /* NULL: all */
 static struct buf file;
 static struct buf kine_file; /* four bytes, then a database */
 
 static enum kerr audit_file(struct kerrinfo *e)
 {
-    const struct audit_wanted wanted = {.current_key = "none"};
+    const struct audit_wanted wanted = {.current_key = "none", .object = object};
     AUTO_AUDIT a = {.tables = NULL};
     AUTO_BBOLT db = {.page_size = 0};
     struct audit_store found;
@@ -27,7 +28,8 @@ static enum kerr audit_file(struct kerrinfo *e)
 
 static enum kerr audit_kine_file(struct kerrinfo *e)
 {
-    const struct audit_wanted wanted = {.current_key = "none", .is_passing = true};
+    const struct audit_wanted wanted = {
+        .current_key = "none", .is_passing = true, .object = object};
     AUTO_AUDIT a = {.tables = NULL};
     AUTO_SQLITE_PAGES pages = {.count = 0};
     AUTO_KINE kine = NULL;
@@ -71,6 +73,15 @@ static void auditing_kine(void **state)
     fail_each(audit_kine_file, LEAST_KINE);
 }
 
+static void auditing_one_object(void **state)
+{
+    (void)state;
+    object = "secrets/default/b";
+    fail_each(audit_file, LEAST - 2);
+    fail_each(audit_kine_file, LEAST_KINE - 2);
+    object = NULL;
+}
+
 static int read_seed(void **state)
 {
     (void)state;
@@ -90,6 +101,7 @@ static int free_seed(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {cmocka_unit_test(auditing),
-                                              cmocka_unit_test(auditing_kine)};
+                                              cmocka_unit_test(auditing_kine),
+                                              cmocka_unit_test(auditing_one_object)};
     return cmocka_run_group_tests_name("audit.alloc", tests, read_seed, free_seed);
 }

@@ -49,6 +49,49 @@ static void test_keys(void **state)
     assert_true(found.is_bookkeeping);
 }
 
+/* From a name to its key, and back. */
+static void test_put_key(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *resource;
+        const char *group;
+        const char *name_space;
+        const char *key;
+    } rows[] = {
+        {"secrets", "", "ns", "/registry/secrets/ns/n"},
+        {"nodes", "", "", "/registry/minions/n"},
+        {"services", "", "ns", "/registry/services/specs/ns/n"},
+        {"endpoints", "", "ns", "/registry/services/endpoints/ns/n"},
+        {"deployments", "apps", "ns", "/registry/deployments/ns/n"},
+        {"deployments", "", "ns", "/registry/deployments/ns/n"},
+        {"ingresses", "networking.k8s.io", "ns", "/registry/ingress/ns/n"},
+        {"widgets", "example.com", "ns", "/registry/example.com/widgets/ns/n"},
+        {"widgets", "example.com", "", "/registry/example.com/widgets/n"},
+        {"secrets", "example.com", "ns", "/registry/example.com/secrets/ns/n"},
+        {"widgets", "", "ns", "/registry/widgets/ns/n"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO_BUF key;
+        struct kerrinfo e = {0};
+        buf_init(&key, 64);
+        const struct resource_key wanted = {.resource = bytes_of_text(rows[i].resource),
+                                            .group = bytes_of_text(rows[i].group),
+                                            .name_space = bytes_of_text(rows[i].name_space),
+                                            .name = bytes_of_text("n")};
+        assert_ok(&e, resource_put_key(&wanted, bytes_of_text("/registry/"), &key, &e));
+        assert_true(bytes_equal_text(buf_view(&key), rows[i].key));
+        assert_true(resource_of_key(buf_view(&key), bytes_of_text("/registry/"), &found));
+        assert_true(bytes_equal(found.resource, wanted.resource));
+        assert_true(bytes_equal(found.name_space, wanted.name_space));
+        assert_true(wanted.group.len == 0 || bytes_equal(found.group, wanted.group));
+        buf_done(&key);
+        buf_init(&key, 8);
+        assert_refused(&e, KERR_LIMIT, "",
+                       resource_put_key(&wanted, bytes_of_text("/registry/"), &key, &e));
+    }
+}
+
 static void test_prefix(void **state)
 {
     (void)state;
@@ -94,6 +137,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_put_key),
         cmocka_unit_test(test_prefix),
         cmocka_unit_test(test_kind),
     };
