@@ -25,8 +25,8 @@ class ApiError(AssertionError):
 
 
 class ApiServer:
-    """`encryption_config`: path of the EncryptionConfiguration. `node`: a host name of its own, for
-    the second API server on this machine (its identity comes from the host name)."""
+    """`encryption_config`: path of the EncryptionConfiguration, or None. `node`: a host name of its
+    own, for the second API server on this machine (its identity comes from the host name)."""
 
     def __init__(self, workspace, etcd, encryption_config, version="1.36", name="kube-apiserver",
                  node=None, wait=True, **options):
@@ -48,6 +48,8 @@ class ApiServer:
             subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True,
                            stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         tokens = workspace.write("tokens.csv", f"{TOKEN},admin,1,system:masters\n")
+        encryption = [f"--encryption-provider-config={encryption_config}",
+                      "--encryption-provider-config-automatic-reload=true"]
         return [
             places.real_part(f"kube-apiserver-{self.version}"),
             f"--etcd-servers={etcd.url}", "--bind-address=127.0.0.1",
@@ -57,10 +59,8 @@ class ApiServer:
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}",
             "--service-cluster-ip-range=10.0.0.0/24",
-            f"--encryption-provider-config={encryption_config}",
-            "--encryption-provider-config-automatic-reload=true",
             "--disable-admission-plugins=ServiceAccount", "--endpoint-reconciler-type=none",
-            "--watch-cache=true",
+            "--watch-cache=true", *(encryption if encryption_config else []),
         ]
 
     @property
