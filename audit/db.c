@@ -3,22 +3,27 @@
 
 #include <stdlib.h>
 
+#include "audit/history.h"
 #include "audit/object.h"
 #include "audit/tables.h"
-#include "stored/mvcc.h"
+#include "base/text.h"
 
 #define PROGRESS_ITEMS 0x3fff /* a mask: told once for that many */
 #define WALKS          2
+#define VERSION_BYTES  32
 
 struct feed {
     struct audit *audit;
     struct bbolt *b;
     struct index latest; /* by key: the number of the record of its latest revision */
-    uint64_t *records;   /* where each lies in the file; and SUPERSEDED */
+    uint64_t *records;   /* where each lies in the file; and the two flags */
     size_t record_count;
     size_t next; /* of the second walk */
     struct audit_store found;
     struct mvcc_meta meta;
+    struct history history;
+    bool has_meta;   /* the bucket */
+    bool has_others; /* revisions in a bucket of another name */
     audit_progress_fn *progress;
     void *progress_ctx;
     uint64_t done;
@@ -26,10 +31,13 @@ struct feed {
 };
 
 #define SUPERSEDED ((uint64_t)1 << 63) /* by a later record of the same key */
+#define TOMBSTONE  ((uint64_t)1 << 62)
+#define OFFSET     (TOMBSTONE - 1)
 
 struct item {
     struct mvcc_revision revision;
     struct mvcc_key_value kv;
+    bool is_empty;   /* a revision without a record */
     uint64_t offset; /* of the record in the file */
 };
 
@@ -49,7 +57,8 @@ static enum kerr read_item(struct feed *f, struct bytes key, struct bytes value,
         return bbolt_damaged(f->b, key.ptr, e, "a key of %zu bytes, expected a revision of etcd",
                              key.len);
     }
-    if (!mvcc_key_value_read(value, &ret->kv)) {
+    ret->is_empty = value.len == 0;
+    if (!ret->is_empty && !mvcc_key_value_read(value, &ret->kv)) {
         return bbolt_damaged(f->b, key.ptr, e, "revision %llu holds no KeyValue",
                              (unsigned long long)ret->revision.main);
     }
@@ -59,6 +68,13 @@ static enum kerr read_item(struct feed *f, struct bytes key, struct bytes value,
 
 /* ---- first walk: the latest revision of each key ---- */
 
+/* A record that was read whole before, with whatever lies behind it. */
+static struct bytes record_from(const struct feed *f, uint64_t record)
+{
+    size_t offset = (size_t)(f->records[record] & OFFSET);
+    return bytes_of(f->b->file.ptr + offset, f->b->file.len - offset);
+}
+
 struct same_key {
     const struct feed *feed;
     struct bytes key;
@@ -67,12 +83,8 @@ struct same_key {
 static bool is_same_key(const void *ctx, uint64_t record)
 {
     const struct same_key *s = ctx;
-    const struct bbolt *b = s->feed->b;
-    uint64_t offset = s->feed->records[record]; /* the latest yet, so not superseded */
-    struct mvcc_key_value kv;
-    /* The record was read whole before; what follows it does not matter. */
-    struct bytes from = bytes_of(b->file.ptr + offset, b->file.len - (size_t)offset);
-    return mvcc_key_of(from, &kv.key) && bytes_equal(kv.key, s->key);
+    struct bytes key;
+    return mvcc_key_of(record_from(s->feed, record), &key) && bytes_equal(key, s->key);
 }
 
 static enum kerr add_record(struct feed *f, uint64_t offset, struct kerrinfo *e)
@@ -88,18 +100,34 @@ static enum kerr add_record(struct feed *f, uint64_t offset, struct kerrinfo *e)
     return k;
 }
 
-static enum kerr note_item(void *ctx, struct bytes bucket, struct bytes key, struct bytes value,
-                           struct kerrinfo *e)
+/* Holds a record against the one of the same key before, if there is one. */
+static enum kerr check_history(struct feed *f, struct bytes key, struct bytes value,
+                               const struct item *item, const uint64_t *latest, struct kerrinfo *e)
 {
-    struct feed *f = ctx;
+    struct mvcc_key_value head;
+    struct mvcc_key_value last;
+    struct history_before before = {.kv = NULL};
+    if (latest != NULL) {
+        before.is_tombstone = (f->records[*latest] & TOMBSTONE) != 0;
+        before.kv = &last;
+        if (!before.is_tombstone && !mvcc_key_value_head(record_from(f, *latest), &last)) {
+            return kerr_set(e, KERR_FORMAT, "%s: the file changed while it was read", f->b->name);
+        }
+    }
+    if ((!item->revision.is_tombstone && !mvcc_key_value_head(value, &head)) ||
+        !history_record(&f->history, &item->revision, &head, &before, key.ptr)) {
+        return bbolt_damaged(f->b, key.ptr, e,
+                             "revision %llu holds a KeyValue of another revision, or one that etcd "
+                             "does not write",
+                             (unsigned long long)item->revision.main);
+    }
+    return KERR_OK;
+}
+
+static enum kerr note_record(struct feed *f, struct bytes key, struct bytes value,
+                             struct kerrinfo *e)
+{
     struct item item;
-    if (bytes_equal_text(bucket, MVCC_BUCKET_META) && !mvcc_meta_take(key, value, &f->meta)) {
-        return bbolt_damaged(f->b, key.ptr, e, "%zu bytes of a number in the bucket meta",
-                             value.len);
-    }
-    if (!bytes_equal_text(bucket, MVCC_BUCKET_KEY)) {
-        return KERR_OK;
-    }
     enum kerr k = read_item(f, key, value, &item, e);
     if (k != KERR_OK) {
         return k;
@@ -107,10 +135,17 @@ static enum kerr note_item(void *ctx, struct bytes bucket, struct bytes key, str
     f->found.record_count++;
     f->found.tombstone_count += item.revision.is_tombstone;
     f->found.revision = item.revision.main;
+    history_revision(&f->history, &item.revision, key.ptr);
+    if (item.is_empty) {
+        history_bump(&f->history, &item.revision, key.ptr);
+        return add_record(f, item.offset | SUPERSEDED, e);
+    }
     struct same_key same = {f, item.kv.key};
     uint64_t hash = index_hash(index_seed(), item.kv.key);
     uint64_t *latest = index_find(&f->latest, hash, is_same_key, &same);
-    k = add_record(f, item.offset, e);
+    k = check_history(f, key, value, &item, latest, e);
+    k = k == KERR_OK ? add_record(f, item.offset | (item.revision.is_tombstone ? TOMBSTONE : 0), e)
+                     : k;
     if (k != KERR_OK) {
         return k;
     }
@@ -121,6 +156,53 @@ static enum kerr note_item(void *ctx, struct bytes bucket, struct bytes key, str
     }
     k = audit_note_key(f->audit, item.kv.key, e);
     return k == KERR_OK ? index_add(&f->latest, hash, f->record_count - 1, e) : k;
+}
+
+static enum kerr note_meta(struct feed *f, struct bytes name, struct bytes value,
+                           struct kerrinfo *e)
+{
+    f->has_meta = true;
+    return mvcc_meta_take(name, value, &f->meta)
+               ? KERR_OK
+               : bbolt_damaged(f->b, name.ptr, e, "%zu bytes of a number in the bucket meta",
+                               value.len);
+}
+
+static enum kerr note_item(void *ctx, struct bytes bucket, struct bytes key, struct bytes value,
+                           struct kerrinfo *e)
+{
+    struct feed *f = ctx;
+    struct mvcc_revision revision;
+    if (bytes_equal_text(bucket, MVCC_BUCKET_META)) {
+        return note_meta(f, key, value, e);
+    }
+    if (bytes_equal_text(bucket, MVCC_BUCKET_KEY)) {
+        return note_record(f, key, value, e);
+    }
+    f->has_others = f->has_others || mvcc_revision_read(key, &revision);
+    return KERR_OK;
+}
+
+/* What only all of it says. */
+static enum kerr check_whole(const struct feed *f, struct kerrinfo *e)
+{
+    if (!mvcc_is_known_version(f->meta.storage_version)) {
+        char version[VERSION_BYTES];
+        text_escape(f->meta.storage_version, version, sizeof version);
+        return kerr_set(e, KERR_UNSUP,
+                        "%s was written by a newer etcd: storage version %s, known are those up to "
+                        "%d.%d; ask that etcd itself, with --endpoints",
+                        f->b->name, version, MVCC_MAJOR_KNOWN, MVCC_MINOR_KNOWN);
+    }
+    if (f->record_count > 0 ? !f->has_meta : f->has_others) {
+        return kerr_set(e, KERR_FORMAT, "%s: damaged: it has no bucket %s", f->b->name,
+                        f->has_meta ? MVCC_BUCKET_KEY : MVCC_BUCKET_META);
+    }
+    return history_is_whole(&f->history, &f->meta)
+               ? KERR_OK
+               : bbolt_damaged(f->b, f->history.where, e,
+                               "a record of etcd, but %s, which no compaction explains",
+                               f->history.what);
 }
 
 /* ---- second walk: counting ---- */
@@ -151,10 +233,13 @@ static enum kerr count_record(void *ctx, struct bytes bucket, struct bytes key, 
     if (k != KERR_OK) {
         return k;
     }
-    if (f->next == f->record_count || (f->records[f->next] & ~SUPERSEDED) != item.offset) {
+    if (f->next == f->record_count || (f->records[f->next] & OFFSET) != item.offset) {
         return bbolt_damaged(f->b, key.ptr, e, "the file changed while it was read");
     }
     bool is_latest = (f->records[f->next++] & SUPERSEDED) == 0;
+    if (item.is_empty) {
+        return KERR_OK;
+    }
     k = note_revision(f, &item, is_latest, e);
     if (k != KERR_OK) {
         return k;
@@ -192,6 +277,7 @@ static enum kerr walk_both(struct feed *f, struct kerrinfo *e)
     const struct bbolt_visit note = {.item = note_item, .ctx = f};
     const struct bbolt_visit count = {.item = count_record, .slack = count_slack, .ctx = f};
     enum kerr k = bbolt_walk(f->b, &note, e);
+    k = k == KERR_OK ? check_whole(f, e) : k;
     k = k == KERR_OK ? audit_take_prefixes(f->audit, e) : k;
     k = k == KERR_OK ? bbolt_walk(f->b, &count, e) : k;
     if (k == KERR_OK && f->next != f->record_count) {
@@ -208,7 +294,11 @@ static uint64_t larger(uint64_t a, uint64_t b)
 enum kerr audit_db(struct audit *a, struct bbolt *b, audit_progress_fn *progress,
                    void *progress_ctx, struct audit_store *ret, struct kerrinfo *e)
 {
-    struct feed f = {.audit = a, .b = b, .progress = progress, .progress_ctx = progress_ctx};
+    struct feed f = {.audit = a,
+                     .b = b,
+                     .history = history_start(),
+                     .progress = progress,
+                     .progress_ctx = progress_ctx};
     audit_shows(a, AUDIT_OLD_REVISIONS);
     audit_shows(a, AUDIT_FREE_PAGES);
     audit_shows(a, AUDIT_PAGE_SLACK);

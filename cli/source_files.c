@@ -16,6 +16,7 @@
 
 /* "0000000000000001-00000000000186a1.wal": sequence and first index, so names sort by age. */
 #define WAL_NAME_CHARS 37
+#define WAL_INDEX_AT   17
 
 static enum kerr join(const char *folder, const char *slash, const char *name, char **ret,
                       struct kerrinfo *e)
@@ -100,6 +101,28 @@ static int is_wal(const struct dirent *entry)
            strspn(name, "0123456789abcdef") == 16 && strspn(name + 17, "0123456789abcdef") == 16;
 }
 
+/* Sequence, or at WAL_INDEX_AT the index, of a name that is_wal. */
+static uint64_t number_in(const char *path, size_t at)
+{
+    return strtoull(path + strlen(path) - WAL_NAME_CHARS + at, NULL, 16);
+}
+
+/* Files of a log are numbered one by one. */
+static enum kerr check_sequence(const char *folder, struct dirent *const *names, size_t count,
+                                struct kerrinfo *e)
+{
+    for (size_t i = 1; i < count; i++) {
+        uint64_t before = number_in(names[i - 1]->d_name, 0);
+        if (number_in(names[i]->d_name, 0) != before + 1) {
+            return kerr_set(e, KERR_FORMAT,
+                            "%s: a file of the log is missing between %s and %s; copy all of the "
+                            "folder while etcd is stopped",
+                            folder, names[i - 1]->d_name, names[i]->d_name);
+        }
+    }
+    return KERR_OK;
+}
+
 static enum kerr add_wals(struct audit_source *s, const char *folder, struct dirent *const *names,
                           size_t count, struct kerrinfo *e)
 {
@@ -110,7 +133,7 @@ static enum kerr add_wals(struct audit_source *s, const char *folder, struct dir
         return kerr_set(e, KERR_LIMIT, "%s holds %zu files, read are at most %d", folder, count,
                         AUDIT_FILES_MAX - 1);
     }
-    enum kerr k = KERR_OK;
+    enum kerr k = check_sequence(folder, names, count, e);
     for (size_t i = 0; i < count && k == KERR_OK; i++) {
         char *path = NULL;
         k = join(folder, "/", names[i]->d_name, &path, e);
@@ -144,6 +167,8 @@ static enum kerr read_wals(struct audit_source *s, struct audit *a, struct kerri
 {
     enum kerr k = KERR_OK;
     struct wal w = wal_on(bytes_of(NULL, 0), s->name);
+    uint64_t first = number_in(s->files[1].path, WAL_INDEX_AT);
+    w.last = first > 0 ? first - 1 : 0;
     for (size_t i = 1; i < s->count && k == KERR_OK; i++) {
         wal_next_file(&w, s->files[i].map.data, s->files[i].path, i + 1 == s->count);
         k = audit_wal(a, &w, e);

@@ -26,8 +26,6 @@
 /* A snapshot's size: pages, of which 512 is a divisor, and the hash. */
 #define SNAPSHOT_UNIT 512
 
-#define PAGES_FIRST 2 /* behind the two meta pages */
-
 static uint64_t fnv1a(const uint8_t *p, size_t len)
 {
     uint64_t h = 0xcbf29ce484222325;
@@ -106,7 +104,9 @@ static enum kerr judge_meta(const struct bbolt *b, struct meta *m, struct kerrin
                         b->name, load32(m->at + META_VERSION), VERSION);
     }
     if (load64(m->at + META_CHECKSUM) != fnv1a(m->at, META_CHECKSUM)) {
-        return kerr_set(e, KERR_FORMAT, "%s: damaged at byte %zu: the checksum of a meta page",
+        return kerr_set(e, KERR_FORMAT,
+                        "%s: damaged at byte %zu: the checksum of a meta page; audit another copy, "
+                        "or let etcd mend it: start one with it and save a snapshot",
                         b->name, (size_t)(m->at - b->file.ptr) + META_CHECKSUM);
     }
     m->page_size = load32(m->at + META_PAGE_SIZE);
@@ -155,6 +155,25 @@ static enum kerr take_meta(struct bbolt *b, const struct meta *m, struct kerrinf
     return KERR_OK;
 }
 
+/* What the first says, or the second where the first is good. bbolt goes on with the one that is
+ * left, which may be that of an older transaction: then what was written last is not there. */
+static enum kerr refuse_meta(const struct bbolt *b, const struct meta *first, enum kerr k,
+                             const struct meta *second, enum kerr k2, const struct kerrinfo *cause,
+                             struct kerrinfo *e)
+{
+    if (first->at == NULL || second->at == NULL) {
+        size_t at = first->at == NULL ? PAGE_HEADER : first->page_size + PAGE_HEADER;
+        return b->file.len < at + META_BYTES
+                   ? kerr_set(e, KERR_FORMAT, "%s is cut off: it has %zu bytes", b->name,
+                              b->file.len)
+                   : kerr_set(e, KERR_FORMAT,
+                              "%s: damaged at byte %zu: no meta page, of which it has two: what "
+                              "was written last may be lost with it; audit another copy",
+                              b->name, at);
+    }
+    return k != KERR_OK ? k : kerr_set(e, k2, "%s", cause->text);
+}
+
 static enum kerr read_metas(struct bbolt *b, struct kerrinfo *e)
 {
     struct kerrinfo second_cause = {0};
@@ -162,16 +181,13 @@ static enum kerr read_metas(struct bbolt *b, struct kerrinfo *e)
     enum kerr k = first.at == NULL ? KERR_FORMAT : judge_meta(b, &first, e);
     struct meta second = {.at = find_second(b->file, &first)};
     enum kerr k2 = second.at == NULL ? KERR_FORMAT : judge_meta(b, &second, &second_cause);
-    if (k != KERR_OK && k2 != KERR_OK) {
-        /* What the first says, or the second where there is no first. */
-        k = first.at != NULL ? k : k2;
-        return first.at != NULL || second.at != NULL
-                   ? kerr_set(e, k, "%s", second_cause.text)
-                   : kerr_set(e, k, "%s is no etcd database: %s", b->name, known_as(b->file));
+    if (first.at == NULL && second.at == NULL) {
+        return kerr_set(e, KERR_FORMAT, "%s is no etcd database: %s", b->name, known_as(b->file));
     }
-    bool is_second = k != KERR_OK || (k2 == KERR_OK &&
-                                      load64(second.at + META_TXID) > load64(first.at + META_TXID));
-    kerr_clear(e);
+    if (k != KERR_OK || k2 != KERR_OK) {
+        return refuse_meta(b, &first, k, &second, k2, &second_cause, e);
+    }
+    bool is_second = load64(second.at + META_TXID) > load64(first.at + META_TXID);
     return take_meta(b, is_second ? &second : &first, e);
 }
 

@@ -5,9 +5,14 @@
  *
  * Every number of the file is checked before it is used. A page is entered once: its number must be
  * its place, it must lie in the file and below the high-water mark, and no page of its run may have
- * been seen before; so a walk ends, and reads no byte twice. Keys ascend in the order of bytes,
- * data of a page lies in the order of its elements. What breaks a rule is FORMAT with page and byte
- * offset; nothing is skipped.
+ * been seen before; so a walk ends, and reads no byte twice. Keys ascend in the order of bytes;
+ * data of a page lies in the order of its elements, without a gap and up to its last page, so none
+ * is left out by a wrong count; each page is in use or in the freelist, where the file has one.
+ * What breaks a rule is FORMAT with page and byte offset; nothing is skipped. Both meta pages must
+ * be good: the one that is left could be of an older transaction.
+ *
+ * Not seen, because nothing in the file tells: other bytes of the same length in keys and values;
+ * and, without a freelist, a bucket or branch that leads to another page which fits there.
  *
  * A snapshot of `etcdctl snapshot save` is the database with its SHA-256 behind it. It is
  * recognised by its size and checked on demand, since that takes as long as reading all of it.
@@ -40,7 +45,7 @@ struct bbolt {
     uint8_t *reached; /* a bit for each page below the high-water mark */
 };
 
-/* Finds the newer of the two valid meta pages and the page size. `name` is the file's. */
+/* Finds the newer of the two meta pages and the page size. `name` is the file's. */
 enum kerr bbolt_open(struct bytes file, const char *name, struct bbolt *ret,
                      struct kerrinfo *e) MUST_CHECK;
 void bbolt_close(struct bbolt *b); /* all zero is fine */

@@ -18,6 +18,8 @@ enum { PAGE_IS_BRANCH = 0x01, PAGE_IS_LEAF = 0x02, PAGE_IS_META = 0x04, PAGE_IS_
 
 #define FREELIST_NONE UINT64_MAX /* etcd keeps no list of free pages in the file */
 
+#define PAGES_FIRST 2 /* behind the two meta pages */
+
 /* Elements: branch {pos u32, ksize u32, page u64}; leaf {flags u32, pos u32, ksize u32, vsize u32}.
  * `pos` counts from the element's own beginning. */
 #define ELEMENT_BYTES 16

@@ -4,7 +4,8 @@
 
 #include "stored/bbolt_page.h"
 
-#define LEAF_IS_BUCKET 1
+#define LEAF_IS_BUCKET   1
+#define FREELIST_IS_LONG 0xffff /* as the count: the real one is the first u64 of the list */
 
 /* Bucket, as a value: root page u64 (0: an image of its one page follows), sequence u64. */
 #define BUCKET_BYTES 16
@@ -14,8 +15,9 @@ struct frame {
     size_t len;
     size_t count;
     size_t next;
-    size_t data_at; /* where data of the next element may begin */
+    size_t data_at; /* where data of the next element begins */
     bool is_leaf;
+    bool is_inline;
     struct bytes bound; /* no key below the page is smaller */
 };
 
@@ -62,7 +64,7 @@ static bool mark(struct bbolt *b, uint64_t page, uint64_t count)
 static enum kerr take_run(struct bbolt *b, uint64_t page, const void *from, struct bytes *ret,
                           struct kerrinfo *e)
 {
-    if (page < 2 || page >= b->high_water) {
+    if (page < PAGES_FIRST || page >= b->high_water) {
         return bbolt_damaged(b, from, e, "leads to page %" PRIu64 ", of 2 … %" PRIu64, page,
                              b->high_water - 1);
     }
@@ -94,7 +96,9 @@ static enum kerr push(struct tree *t, struct bytes run, struct bytes bound, stru
         return bbolt_damaged(t->b, run.ptr + PAGE_FLAGS, e,
                              "flags 0x%x, expected a branch (1) or a leaf (2)", flags);
     }
-    if (table > run.len || (count == 0 && flags == PAGE_IS_BRANCH)) {
+    /* Only a tree without any item has an empty page, which is all of it. */
+    bool is_root = t->depth == 0 && flags == PAGE_IS_LEAF;
+    if (table > run.len || (count == 0 && !is_root)) {
         return bbolt_damaged(t->b, run.ptr + PAGE_COUNT, e, "%zu elements in %zu bytes", count,
                              run.len);
     }
@@ -106,6 +110,7 @@ static enum kerr push(struct tree *t, struct bytes run, struct bytes bound, stru
                                            .count = count,
                                            .data_at = table,
                                            .is_leaf = flags == PAGE_IS_LEAF,
+                                           .is_inline = run.len % t->b->page_size != 0,
                                            .bound = bound};
     return KERR_OK;
 }
@@ -121,10 +126,10 @@ static enum kerr read_element(const struct tree *t, struct frame *f, struct elem
     uint64_t from = element + (uint64_t)load32(sizes);
     uint64_t key = load32(sizes + 4);
     uint64_t value = f->is_leaf ? load32(sizes + 8) : 0;
-    if (from < f->data_at || from + key + value > f->len) {
+    if (from != f->data_at || from + key + value > f->len) {
         return bbolt_damaged(t->b, at, e,
                              "element %zu has its %" PRIu64 " + %" PRIu64 " bytes at %" PRIu64
-                             ", room is from %zu to %zu",
+                             ", expected at %zu and to end before %zu",
                              f->next, key, value, from, f->data_at, f->len);
     }
     f->data_at = (size_t)(from + key + value);
@@ -164,14 +169,29 @@ static enum kerr check_order(struct tree *t, const struct frame *f, const struct
 
 typedef enum kerr leaf_fn(struct tree *t, const struct element *el, struct kerrinfo *e);
 
+static enum kerr tell_slack(const struct bbolt_visit *visit, struct bytes slack, struct kerrinfo *e)
+{
+    return visit->slack == NULL || slack.len == 0 ? KERR_OK : visit->slack(visit->ctx, slack, e);
+}
+
+/* A run is as long as its elements need, or one page longer; an image ends with them. */
+static enum kerr end_page(const struct tree *t, const struct frame *f, struct kerrinfo *e)
+{
+    size_t slack = f->len - f->data_at;
+    if (slack > (f->is_inline ? 0 : t->b->page_size)) {
+        return bbolt_damaged(t->b, f->page + PAGE_COUNT, e,
+                             "%zu elements end at %zu of %zu bytes, too early", f->count,
+                             f->data_at, f->len);
+    }
+    return tell_slack(t->visit, bytes_of(f->page + f->data_at, slack), e);
+}
+
 static enum kerr step(struct tree *t, leaf_fn *leaf, struct kerrinfo *e)
 {
     struct frame *f = &t->frames[t->depth - 1];
     if (f->next == f->count) {
-        struct bytes slack = bytes_of(f->page + f->data_at, f->len - f->data_at);
         t->depth--;
-        return t->visit->slack == NULL || slack.len == 0 ? KERR_OK
-                                                         : t->visit->slack(t->visit->ctx, slack, e);
+        return end_page(t, f, e);
     }
     struct element el;
     enum kerr k = read_element(t, f, &el, e);
@@ -217,19 +237,78 @@ static enum kerr leaf_of_root(struct tree *t, const struct element *el, struct k
     return k == KERR_OK ? walk(&bucket, run, leaf_of_bucket, e) : k;
 }
 
+/* ---- the list of free pages ---- */
+
+static enum kerr take_freelist(struct bbolt *b, struct bytes *ret, struct kerrinfo *e)
+{
+    if (b->freelist == FREELIST_NONE) {
+        return KERR_OK;
+    }
+    enum kerr k = take_run(b, b->freelist, b->file.ptr, ret, e);
+    unsigned flags = k == KERR_OK ? load16(ret->ptr + PAGE_FLAGS) : 0;
+    return k != KERR_OK || flags == PAGE_IS_FREELIST
+               ? k
+               : bbolt_damaged(b, ret->ptr, e, "flags 0x%x, expected a freelist (0x10)", flags);
+}
+
+static bool is_reached(const struct bbolt *b, uint64_t page)
+{
+    return (b->reached[page / 8] >> (page % 8) & 1) != 0;
+}
+
+static uint64_t count_reached(const struct bbolt *b)
+{
+    uint64_t count = 0;
+    for (uint64_t page = PAGES_FIRST; page < b->high_water; page++) {
+        count += is_reached(b, page);
+    }
+    return count;
+}
+
+/* Behind the trees: each page is in use or in the list, and none is both. */
+static enum kerr check_freelist(const struct bbolt *b, struct bytes run,
+                                const struct bbolt_visit *visit, struct kerrinfo *e)
+{
+    uint64_t count = run.len == 0 ? 0 : load16(run.ptr + PAGE_COUNT);
+    size_t at = PAGE_HEADER;
+    uint64_t last = PAGES_FIRST - 1;
+    if (count == FREELIST_IS_LONG) {
+        count = load64(run.ptr + at);
+        at += sizeof count;
+    }
+    if (run.len > 0 && count > (run.len - at) / sizeof count) {
+        return bbolt_damaged(b, run.ptr + PAGE_COUNT, e, "%" PRIu64 " free pages in %zu bytes",
+                             count, run.len);
+    }
+    for (uint64_t i = 0; i < count; i++, at += sizeof count) {
+        uint64_t page = load64(run.ptr + at);
+        if (page <= last || page >= b->high_water || is_reached(b, page)) {
+            return bbolt_damaged(b, run.ptr + at, e,
+                                 "page %" PRIu64 " in the list of free pages: in use, out of order "
+                                 "or beyond %" PRIu64,
+                                 page, b->high_water);
+        }
+        last = page;
+    }
+    if (run.len == 0) {
+        return KERR_OK;
+    }
+    uint64_t lost = b->high_water - PAGES_FIRST - count - count_reached(b);
+    return lost > 0 ? bbolt_damaged(b, run.ptr, e,
+                                    "%" PRIu64 " pages are neither in use nor in this list of free "
+                                    "ones",
+                                    lost)
+                    : tell_slack(visit, bytes_of(run.ptr + at, run.len - at), e);
+}
+
 enum kerr bbolt_walk(struct bbolt *b, const struct bbolt_visit *visit, struct kerrinfo *e)
 {
     struct tree root = {.b = b, .visit = visit};
+    struct bytes free_pages = {0};
     struct bytes run = {0};
-    enum kerr k = KERR_OK;
     memset(b->reached, 0, (size_t)b->high_water / 8 + 1);
-    if (b->freelist != FREELIST_NONE) {
-        k = take_run(b, b->freelist, b->file.ptr, &run, e);
-        unsigned flags = k == KERR_OK ? load16(run.ptr + PAGE_FLAGS) : PAGE_IS_FREELIST;
-        k = flags == PAGE_IS_FREELIST
-                ? k
-                : bbolt_damaged(b, run.ptr, e, "flags 0x%x, expected a freelist (0x10)", flags);
-    }
+    enum kerr k = take_freelist(b, &free_pages, e);
     k = k == KERR_OK ? take_run(b, b->root, b->file.ptr, &run, e) : k;
-    return k == KERR_OK ? walk(&root, run, leaf_of_root, e) : k;
+    k = k == KERR_OK ? walk(&root, run, leaf_of_root, e) : k;
+    return k == KERR_OK ? check_freelist(b, free_pages, visit, e) : k;
 }

@@ -70,6 +70,20 @@ bool mvcc_key_of(struct bytes message, struct bytes *ret)
     return true;
 }
 
+bool mvcc_key_value_head(struct bytes message, struct mvcc_key_value *ret)
+{
+    struct mvcc_key_value found = {.key = {0}};
+    struct wire w = wire_on(message);
+    struct wire_field f;
+    for (uint32_t number = KEY; number <= VERSION; number++) {
+        if (!wire_next(&w, &f) || f.number != number || !take(&f, &found)) {
+            return false;
+        }
+    }
+    *ret = found;
+    return true;
+}
+
 bool mvcc_key_value_cut(struct bytes from, struct mvcc_key_value *ret, size_t *ret_len)
 {
     struct mvcc_key_value found = {.key = {0}};
@@ -94,24 +108,70 @@ bool mvcc_key_value_cut(struct bytes from, struct mvcc_key_value *ret, size_t *r
     return true;
 }
 
+static bool take_number(struct bytes value, uint64_t *to)
+{
+    struct reader r = reader_on(value);
+    *to = read_u64(&r);
+    return value.len == sizeof *to;
+}
+
+static bool take_revision(struct bytes value, uint64_t *to)
+{
+    struct mvcc_revision revision;
+    if (value.len != REVISION_BYTES || !mvcc_revision_read(value, &revision)) {
+        return false;
+    }
+    *to = revision.main;
+    return true;
+}
+
 bool mvcc_meta_take(struct bytes name, struct bytes value, struct mvcc_meta *to)
 {
     const struct {
         const char *name;
         uint64_t *to;
-        size_t len;
+        bool (*take)(struct bytes value, uint64_t *to);
     } rows[] = {
-        {"consistent_index", &to->consistent_index, 8},
-        {"term", &to->term, 8},
-        {"scheduledCompactRev", &to->scheduled_compact, REVISION_BYTES},
-        {"finishedCompactRev", &to->finished_compact, REVISION_BYTES},
+        {"consistent_index", &to->consistent_index, take_number},
+        {"term", &to->term, take_number},
+        {"scheduledCompactRev", &to->scheduled_compact, take_revision},
+        {"finishedCompactRev", &to->finished_compact, take_revision},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         if (bytes_equal_text(name, rows[i].name)) {
-            struct reader r = reader_on(value);
-            *rows[i].to = read_u64(&r);
-            return value.len == rows[i].len;
+            return rows[i].take(value, rows[i].to);
         }
     }
+    if (bytes_equal_text(name, "storageVersion")) {
+        to->storage_version = value;
+    }
     return true;
+}
+
+/* Digits up to a dot or the end, few. */
+static bool take_part(struct reader *r, unsigned *ret)
+{
+    unsigned value = 0;
+    size_t digits = 0;
+    while (r->at < r->len) {
+        uint8_t c = read_u8(r);
+        if (c == '.') {
+            break;
+        }
+        if (c < '0' || c > '9' || ++digits > 4) {
+            return false;
+        }
+        value = value * 10 + (unsigned)(c - '0');
+    }
+    *ret = value;
+    return digits > 0;
+}
+
+bool mvcc_is_known_version(struct bytes version)
+{
+    struct reader r = reader_on(version);
+    unsigned major = 0;
+    unsigned minor = 0;
+    return version.len == 0 || (take_part(&r, &major) && take_part(&r, &minor) &&
+                                major == MVCC_MAJOR_KNOWN && minor <= MVCC_MINOR_KNOWN);
 }

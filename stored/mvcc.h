@@ -14,6 +14,9 @@
 #define MVCC_BUCKET_KEY  "key"
 #define MVCC_BUCKET_META "meta"
 
+#define MVCC_MAJOR_KNOWN 3
+#define MVCC_MINOR_KNOWN 7
+
 struct mvcc_revision {
     uint64_t main;
     uint64_t sub;
@@ -34,6 +37,7 @@ struct mvcc_meta {
     uint64_t term;
     uint64_t scheduled_compact; /* main revisions; 0: never */
     uint64_t finished_compact;
+    struct bytes storage_version; /* "3.6.0": since etcd 3.6; empty before */
 };
 
 /* Main and sub revision as eight big-endian bytes each with '_' between, and 't' behind a
@@ -43,12 +47,18 @@ bool mvcc_revision_read(struct bytes key, struct mvcc_revision *ret);
 bool mvcc_key_value_read(struct bytes message, struct mvcc_key_value *ret);
 /* Only the key of a KeyValue that was read before, with whatever behind it. */
 bool mvcc_key_of(struct bytes message, struct bytes *ret);
+/* Key, create_revision, mod_revision and version, which etcd writes first and in this order; false
+ * when they are not there. What is behind them is not looked at. */
+bool mvcc_key_value_head(struct bytes message, struct mvcc_key_value *ret);
 /* Reads as much of a KeyValue as there is, for bytes that were left over: true when key and the
  * beginning of the value were found. `value` ends where the bytes end; *ret_len is what the record
  * takes of them. */
 bool mvcc_key_value_cut(struct bytes from, struct mvcc_key_value *ret, size_t *ret_len);
 /* Takes an item of the bucket `meta` over; unknown ones are passed over. False for a known name
- * with a value of another length. */
+ * with a value of another form. */
 bool mvcc_meta_take(struct bytes name, struct bytes value, struct mvcc_meta *to);
+/* A storage version ("3.6.0") of which all is known: empty, or not behind that of MVCC_MINOR_KNOWN.
+ * etcd does not open a newer one than its own either. */
+bool mvcc_is_known_version(struct bytes version);
 
 #endif

@@ -107,6 +107,131 @@ static bool check_crc(struct wal *w, const struct record *r)
     return w->has_crc && r->crc == w->crc;
 }
 
+/* ---- torn, or damaged ---- */
+
+/* What the beginning of a record says of its length. A sector is written whole, so zeros in the one
+ * where the record begins are no tear. */
+static bool is_length_right(const struct wal *w, size_t from, uint64_t len)
+{
+    static const uint64_t tags[] = {RECORD_TYPE << 3 | WIRE_VARINT, RECORD_CRC << 3 | WIRE_VARINT,
+                                    RECORD_DATA << 3 | WIRE_BYTES};
+    struct wire head = wire_on(bytes_of(w->file.ptr + from, w->file.len - from));
+    uint64_t tag = 0;
+    uint64_t value = 0;
+    for (size_t i = 0; i < ARRAY_LEN(tags); i++) {
+        size_t at = head.at;
+        if (!wire_varint(&head, &tag) || tag != tags[i] || !wire_varint(&head, &value)) {
+            return (from + at) / SECTOR != w->at / SECTOR;
+        }
+    }
+    return len >= head.at && value == len - head.at;
+}
+
+/* A whole record lies at `at`. */
+static bool is_record_at(const struct wal *w, size_t at)
+{
+    struct record r;
+    if (at > w->file.len || w->file.len - at <= LENGTH_BYTES) {
+        return false;
+    }
+    uint64_t len = load64(w->file.ptr + at) & LENGTH_MASK;
+    at += LENGTH_BYTES;
+    return len <= w->file.len - at && read_record(bytes_of(w->file.ptr + at, (size_t)len), &r);
+}
+
+/* A crash may tear the record that is written last, of which then a sector is zero. */
+static bool is_torn_end(const struct wal *w, size_t from, uint64_t len, uint64_t padding)
+{
+    size_t left = w->file.len - from;
+    size_t here = len < left ? (size_t)len : left;
+    return w->is_newest && is_torn(w, from, here) && is_length_right(w, from, len) &&
+           (len + padding > left || !is_record_at(w, from + (size_t)(len + padding)));
+}
+
+/* ---- what no CRC covers: the types of records, and that none is missing ---- */
+
+enum { ENTRY_TYPE = 1, ENTRY_TERM, ENTRY_INDEX, ENTRY_DATA };
+enum { STATE_COMMIT = 3 };
+enum { SNAPSHOT_INDEX = 1, SNAPSHOT_TERM, SNAPSHOT_MEMBERS };
+
+/* Numbers in fields up to `last`, but for one of bytes. *ret_number is that of field `wanted`. */
+static bool read_numbers(struct bytes message, uint32_t last, uint32_t of_bytes, uint32_t wanted,
+                         uint64_t *ret_number)
+{
+    struct wire w = wire_on(message);
+    struct wire_field f;
+    *ret_number = 0;
+    while (wire_next(&w, &f)) {
+        if (f.number > last || f.type != (f.number == of_bytes ? WIRE_BYTES : WIRE_VARINT)) {
+            return false;
+        }
+        *ret_number = f.number == wanted ? f.varint : *ret_number;
+    }
+    return !w.is_bad;
+}
+
+/* Entries are numbered one by one; a new leader goes back and writes over some, a snapshot that was
+ * received stands for those up to it. */
+static const char *take_entry(struct wal *w, const struct record *r)
+{
+    uint64_t index = 0;
+    if (!read_numbers(r->data, ENTRY_DATA, ENTRY_DATA, ENTRY_INDEX, &index)) {
+        return "no entry of raft";
+    }
+    bool is_next = index <= w->last + 1;
+    w->last = index;
+    return is_next ? NULL : "an entry that does not follow the one before: some are missing";
+}
+
+static const char *take_snapshot(struct wal *w, const struct record *r)
+{
+    uint64_t index = 0;
+    if (!read_numbers(r->data, SNAPSHOT_MEMBERS, SNAPSHOT_MEMBERS, SNAPSHOT_INDEX, &index)) {
+        return "no record of a snapshot";
+    }
+    w->last = index > w->last ? index : w->last;
+    return NULL;
+}
+
+static const char *take_metadata(struct wal *w, const struct record *r)
+{
+    bool is_same = w->metadata.ptr == NULL || bytes_equal(w->metadata, r->data);
+    w->metadata = r->data;
+    return is_same ? NULL : "another member or cluster than the file before";
+}
+
+/* What is wrong with a record; NULL: nothing. */
+static const char *take_record(struct wal *w, const struct record *r)
+{
+    uint64_t commit = 0;
+    switch (r->type) {
+    case TYPE_METADATA:
+        return take_metadata(w, r);
+    case TYPE_ENTRY:
+        return take_entry(w, r);
+    case TYPE_SNAPSHOT:
+        return take_snapshot(w, r);
+    case TYPE_STATE:
+        return read_numbers(r->data, STATE_COMMIT, 0, STATE_COMMIT, &commit) ? NULL
+                                                                             : "no state of raft";
+    default:
+        return r->data.len == 0 ? NULL : "a record of a CRC with data";
+    }
+}
+
+/* A length of zero ends what was written. A sector is written whole: nothing follows in it. */
+static enum kerr check_end(const struct wal *w, struct kerrinfo *e)
+{
+    size_t end = (w->at / SECTOR + 1) * SECTOR;
+    end = end < w->file.len ? end : w->file.len;
+    for (size_t at = w->at; at < end; at++) {
+        if (w->file.ptr[at] != 0) {
+            return damaged(w, w->at, e, "a length of zero, and more behind it");
+        }
+    }
+    return KERR_OK;
+}
+
 enum kerr wal_next(struct wal *w, struct bytes *ret, bool *ret_is_end, struct kerrinfo *e)
 {
     *ret_is_end = false;
@@ -123,12 +248,16 @@ enum kerr wal_next(struct wal *w, struct bytes *ret, bool *ret_is_end, struct ke
         bool is_whole = len + padding <= w->file.len - from;
         if (!is_whole || !read_record(bytes_of(w->file.ptr + from, (size_t)len), &r) ||
             !check_crc(w, &r)) {
-            size_t left = w->file.len - from;
-            if (w->is_newest && is_torn(w, from, len < left ? (size_t)len : left)) {
-                break;
+            if (is_torn_end(w, from, len, padding)) {
+                *ret_is_end = true;
+                return KERR_OK;
             }
             return damaged(w, w->at, e,
                            !is_whole ? "a record longer than the file" : "a record or its CRC");
+        }
+        const char *what = take_record(w, &r);
+        if (what != NULL) {
+            return damaged(w, w->at, e, what);
         }
         w->at = from + (size_t)(len + padding);
         if (r.type == TYPE_ENTRY) {
@@ -137,12 +266,11 @@ enum kerr wal_next(struct wal *w, struct bytes *ret, bool *ret_is_end, struct ke
         }
     }
     *ret_is_end = true;
-    return KERR_OK;
+    return check_end(w, e);
 }
 
 /* ---- entries ---- */
 
-enum { ENTRY_TYPE = 1, ENTRY_DATA = 4 };
 enum { REQUEST_PUT = 4, REQUEST_TXN = 6 };
 enum { TXN_SUCCESS = 2, TXN_FAILURE = 3 };
 enum { OP_PUT = 2, OP_TXN = 4 };

@@ -7,7 +7,12 @@
  * many bytes of padding follow it) and a message {1: type, 2: crc, 3: data}. The CRC-32C is that of
  * the data of all records up to and with this one; a file begins with a record that says the last
  * one of the file before. A length of zero is the end of what was written. A record that a crash
- * tore, so that a whole sector of it is zero, ends the newest file as it does for etcd.
+ * tore, so that a whole sector of it is zero and no record follows, ends the newest file as it does
+ * for etcd.
+ *
+ * The CRC covers neither types nor lengths. So what a record holds must be of its type, entries
+ * must be numbered one by one (a snapshot that the member received stands for those up to it), and
+ * all files must name one member and cluster.
  *
  * Codes: FORMAT with file and byte offset.
  *
@@ -26,10 +31,13 @@ struct wal {
     uint32_t crc;
     bool has_crc;   /* the chain is known: of the file before, or of the first record */
     bool is_newest; /* may end with a torn record */
+    uint64_t last;  /* index of the entry before; at first, what the oldest file's name says */
+    struct bytes metadata; /* of the file before: member and cluster */
     uint32_t table[256];
 };
 
-/* The oldest file of a log. */
+/* The oldest file of a log. `w.last` is the caller's to set: one less than the index in its name.
+ */
 struct wal wal_on(struct bytes file, const char *name);
 /* The file behind it, whose first record must say the CRC of the last one before. */
 void wal_next_file(struct wal *w, struct bytes file, const char *name, bool is_newest);

@@ -34,8 +34,8 @@ def field(number, value):
     return varint(number << 3 | 2) + varint(len(value)) + value
 
 
-def key_value(key, value, revision):
-    return (field(1, key) + field(2, revision) + field(3, revision) + field(4, 1)
+def key_value(key, value, revision, created=None, version=1):
+    return (field(1, key) + field(2, created or revision) + field(3, revision) + field(4, version)
             + field(5, value))
 
 
@@ -52,18 +52,34 @@ class Db:
         self.snapshot = snapshot
         self.revision = 1
         self.records = []
+        self.lives = {}  # of each live key the revision that made it, and its version
         self.meta = {b"consistent_index": struct.pack(">Q", 77), b"term": struct.pack(">Q", 2)}
         self.free = []  # contents of pages that nothing leads to
         self.pages = {}
 
     def put(self, key, value):
         self.revision += 1
-        self.records.append((revision_key(self.revision), key_value(key, value, self.revision)))
+        created, version = self.lives.get(key, (self.revision, 0))
+        self.lives[key] = created, version + 1
+        self.records.append((revision_key(self.revision), key_value(
+            key, value, self.revision, created, version + 1)))
         return self
 
     def delete(self, key):
         self.revision += 1
+        self.lives.pop(key, None)
         self.records.append((revision_key(self.revision, 0, True), field(1, key)))
+        return self
+
+    def compact(self):
+        """All that is superseded or deleted goes; what is put later stays."""
+        latest = {}
+        for name, record in self.records:
+            key = record[2:2 + record[1]]  # of less than 128 bytes
+            latest[key] = name, record
+        self.records = sorted(row for row in latest.values() if not row[0].endswith(b"t"))
+        for name in (b"scheduledCompactRev", b"finishedCompactRev"):
+            self.meta[name] = revision_key(self.revision)
         return self
 
     # --- pages ------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ import pytest
 
 from audits import NAMESPACE, SECRET, audit, cluster, report  # noqa: F401: fixtures
 from conftest import program
-from etcd_db import BRANCH, HEADER, LEAF, Db, fnv1a, kms_v2, plaintext
+from etcd_db import (BRANCH, FREELIST, HEADER, LEAF, MAGIC, META, Db, fnv1a, key_value, kms_v2,
+                     plaintext, revision_key)
 
 
 # --- damage ----------------------------------------------------------------------------------------------
@@ -39,6 +40,28 @@ class Damage:
         assert struct.unpack_from(form, self.data, place) == values != before, "nothing was damaged"
         return place
 
+    def swap(self, page, offset, length):
+        """What stands there and what stands behind it."""
+        one, other = self.at(page, offset), self.at(page, offset + length)
+        a, b = self.data[one:one + length], self.data[other:other + length]
+        assert a != b
+        self.data[one:one + length], self.data[other:other + length] = b, a
+
+    def record_bytes(self):
+        """Of each record of a Secret here."""
+        return len(self.db.records[4][1])
+
+    def field_at(self, key, offset):
+        """In leaf-1, the place of a byte behind the key of this object."""
+        page = self.at("leaf-1")
+        return self.data.index(key.encode(), page) + len(key) + offset - page
+
+    def inline_at(self):
+        return self.data.index(b"meta", self.at("root")) + 4 + 16 - self.at("root")
+
+    def inline_bytes(self):
+        return struct.unpack_from("<I", self.data, self.at("root", element(1, 12)))[0]
+
     def meta(self, offset, form, value):
         """In both meta pages, with a right checksum."""
         for page in (0, 1):
@@ -60,7 +83,7 @@ DAMAGES = {
     "count": (lambda d: d.put("leaf-1", 10, "<H", 65535), ["65535 elements"]),
     "no children": (lambda d: d.put("branch", 10, "<H", 0), ["0 elements"]),
     "overflow": (lambda d: d.put("leaf-1", 12, "<I", 2 ** 32 - 1), ["more pages"]),
-    "overflow into the next page": (lambda d: d.put("leaf-1", 12, "<I", 1), ["in use elsewhere"]),
+    "overflow into the next page": (lambda d: d.put("leaf-1", 12, "<I", 1), ["end at 1072 of 8192"]),
     "cycle": (lambda d: d.put("branch", element(2, 8), "<Q", d.db.pages["branch"]),
               ["in use elsewhere"]),
     "page twice": (lambda d: d.put("branch", element(2, 8), "<Q", d.db.pages["leaf-1"]),
@@ -74,8 +97,14 @@ DAMAGES = {
     "same data twice": (lambda d: d.put("leaf-1", element(1, 4), "<I", struct.unpack_from(
         "<I", d.data, d.at("leaf-1", element(0, 4)))[0] - 16), ["element 1"]),
     "element flags": (lambda d: d.put("leaf-1", element(1), "<I", 2), ["flags 0x2"]),
+    "fewer elements": (lambda d: d.put("leaf-1", 10, "<H", 3), ["element 0", "expected at 64"]),
+    "fewer branches": (lambda d: d.put("branch", 10, "<H", 5), ["element 0"]),
+    "no elements": (lambda d: d.put("leaf-5", 10, "<H", 0), ["0 elements"]),
+    "a shorter last value": (lambda d: d.put("leaf-1", element(3, 12), "<I", d.record_bytes() - 1),
+                             ["no KeyValue"]),
     "empty key": (lambda d: d.put("leaf-1", element(0, 8), "<I", 0), ["a key below"]),
-    "key order": (lambda d: d.put("leaf-1", element(4) + 7, "<B", 200), ["behind the one before"]),
+    "key order": (lambda d: d.swap("leaf-1", element(4), 17 + d.record_bytes()),
+                  ["behind the one before"]),
     "branch order": (lambda d: d.put("branch", element(6) + 17 * 3 + 7, "<B", 1),
                      ["behind the one before"]),
     "branch key above its page": (lambda d: d.put("branch", element(6) + 17 * 5 + 6, "<B", 1),
@@ -85,6 +114,22 @@ DAMAGES = {
     "bucket is no bucket": (lambda d: d.put("root", element(0), "<I", 0), ["expected a bucket"]),
     "bucket in a bucket": (lambda d: d.put("leaf-1", element(1), "<I", 1), ["bucket inside"]),
     "inline bucket": (lambda d: d.put("root", element(1, 12), "<I", 20), ["a bucket of 20 bytes"]),
+    "inline bucket too long": (lambda d: d.put("root", element(1, 12), "<I", d.inline_bytes() + 9),
+                               ["too early"]),
+    "inline bucket, count": (lambda d: d.put("root", d.inline_at() + 10, "<H", 1), ["element 0"]),
+    "inline bucket, flags": (lambda d: d.put("root", d.inline_at() + 8, "<H", 4), ["flags 0x4"]),
+    "inline bucket, position": (lambda d: d.put("root", d.inline_at() + 20, "<I", 1), ["element 0"]),
+    "bucket root": (lambda d: d.put("root", element(2) + 3, "<Q", 2 ** 40), ["leads to page"]),
+    "bucket name": (lambda d: d.put("root", element(2), "<B", ord("x")), ["behind the one before"]),
+    "number of meta": (lambda d: d.put("root", d.inline_at() + 16 + 12, "<I", 7), ["7 bytes of a number"]),
+    "revision of another": (lambda d: d.put("leaf-1", element(4) + 7, "<B", 200),
+                            ["KeyValue of another revision"]),
+    "mod_revision": (lambda d: d.put("leaf-1", d.field_at(SECRET + "s03", 3), "<B", 99),
+                     ["KeyValue of another revision"]),
+    "create_revision": (lambda d: d.put("leaf-1", d.field_at(SECRET + "s03", 1), "<B", 3),
+                        ["KeyValue of another revision"]),
+    "version": (lambda d: d.put("leaf-1", d.field_at(SECRET + "s03", 5), "<B", 7),
+                ["KeyValue of another revision"]),
     "root page": (lambda d: d.meta(16, "<Q", 2 ** 63), ["leads to page"]),
     "high-water mark": (lambda d: d.meta(40, "<Q", 2 ** 50), ["cut off"]),
     "high-water mark 0": (lambda d: d.meta(40, "<Q", 0), ["high-water mark"]),
@@ -92,11 +137,14 @@ DAMAGES = {
     "page size odd": (lambda d: d.meta(8, "<I", 4095), ["page size of 4095"]),
     "page size huge": (lambda d: d.meta(8, "<I", 1 << 25), ["page size of 33554432"]),
     "page size wrong": (lambda d: d.meta(8, "<I", 8192), []),
-    "version": (lambda d: d.meta(4, "<I", 3), ["version 3"]),
+    "version of bbolt": (lambda d: d.meta(4, "<I", 3), ["version 3", "known is 2"]),
     "freelist": (lambda d: d.meta(32, "<Q", d.db.pages["leaf-1"]), ["expected a freelist"]),
     "checksums": (lambda d: [d.put(page, HEADER + 16, "<Q", 1) for page in (0, 1)], ["checksum"]),
     "byte order": (lambda d: [d.put(page, HEADER, ">I", 0xED0CDAED) for page in (0, 1)],
                    ["other byte order"]),
+    "checksum of one": (lambda d: d.put(1, HEADER + 56, "<Q", 1), ["checksum of a meta page"]),
+    "magic of one": (lambda d: d.put(1, HEADER, "<I", 1), ["no meta page, of which it has two"]),
+    "magic of the other": (lambda d: d.put(0, HEADER, "<I", 1), ["byte 16: no meta page"]),
     "no magic": (lambda d: [d.put(page, HEADER, "<I", 1) for page in (0, 1)], ["no etcd database"]),
 }
 
@@ -113,6 +161,116 @@ def test_damage(audit, name):
     assert ran.err.startswith("etcdseal: ") and ran.err.count("\n") == 1, ran.told()
     for word in words:
         assert word in ran.err, ran.told()
+
+
+# Each field of the meta pages, with and without a right checksum; in one and in both.
+META_FIELDS = {"magic": (0, "<I"), "version": (4, "<I"), "page size": (8, "<I"), "flags": (12, "<I"),
+               "root": (16, "<Q"), "sequence": (24, "<Q"), "freelist": (32, "<Q"),
+               "high-water mark": (40, "<Q"), "transaction": (48, "<Q"), "checksum": (56, "<Q")}
+
+
+@pytest.mark.parametrize("pages", [(0,), (1,), (0, 1)])
+@pytest.mark.parametrize("name", META_FIELDS)
+def test_meta_field(audit, name, pages):
+    damage = Damage()
+    offset, form = META_FIELDS[name]
+    for page in pages:
+        (good,) = struct.unpack_from(form, damage.data, damage.at(page, HEADER + offset))
+        damage.put(page, HEADER + offset, form, good ^ 0x10)
+    ran = audit(bytes(damage.data))
+    assert ran.code == 3 and ran.out == "" and ran.err.count("\n") == 1, ran.told()
+
+
+@pytest.mark.parametrize("change, words", [
+    ("count", "600 free pages in"), ("id", "in the list of free pages"), ("missing", "neither in use"),
+    ("flags", "expected a freelist"), ("twice", "in the list of free pages"), ("in use", "free pages")])
+def test_freelist(audit, change, words):
+    """As etcd before 3.4 kept it: the pages that are free are in it, and no others."""
+    class WithList(Db):
+        def meta_page(self, page, root, high_water, txid):
+            meta = struct.pack("<IIIIQQQQQ", MAGIC, 2, self.page_size, 0, root, 0,
+                               self.pages["free-2"], high_water, txid)
+            return self.page(page, META, 0, meta + struct.pack("<Q", fnv1a(meta)))
+    db = WithList().put(NAMESPACE, plaintext("Namespace")).put(SECRET + "a", kms_v2())
+    db.free = [b"\0" * db.page_size] * 2 + [db.page(4, FREELIST, 2, struct.pack("<QQ", 2, 3))]
+    data = bytearray(db.data())
+    assert audit(bytes(data)).code == 0
+    at = 4 * db.page_size
+    row = {"count": (at + 10, "<H", 600), "id": (at + 16, "<Q", 2 ** 40), "twice": (at + 24, "<Q", 2),
+           "in use": (at + 24, "<Q", db.pages["leaf-0"]), "missing": (at + 10, "<H", 1),
+           "flags": (at + 8, "<H", LEAF)}[change]
+    struct.pack_into(row[1], data, row[0], row[2])
+    ran = audit(bytes(data))
+    assert ran.code == 3 and ran.out == "" and words in ran.err, ran.told()
+    assert "damaged at page 4, byte " in ran.err or change == "in use"
+
+
+def lost(change):
+    """A database whose records are changed before its pages are written."""
+    db = Db().put(NAMESPACE, plaintext("Namespace"))
+    for i in range(6):
+        db.put(SECRET + "a", kms_v2()).put(f"{SECRET}b{i}", kms_v2())
+    db.delete(SECRET + "b0")
+    change(db)
+    return db
+
+
+LOST = {
+    "a revision": (lambda d: d.records.pop(6), "revisions before it are missing"),
+    "the first": (lambda d: d.records.pop(0), "revisions before it are missing"),
+    "what was deleted": (lambda d: d.records.__setitem__(2, (d.records[2][0], key_value(
+        SECRET + "x", kms_v2(), 4))), "what it deletes is missing"),
+    "a version": (lambda d: d.records.__setitem__(5, (d.records[5][0], key_value(
+        SECRET + "x", kms_v2(), 7))), "version of its key before is missing"),
+    "the beginning of a transaction": (lambda d: d.records.__setitem__(6, (
+        revision_key(8, 1), d.records[6][1])), "parts of its transaction"),
+    "a record": (lambda d: d.records.__setitem__(6, (d.records[6][0], b"")), "it has no bytes"),
+}
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_lost_records(audit, name):
+    """Nothing in a database guards its records, but they say what must have been before them."""
+    change, words = LOST[name]
+    assert audit(lost(lambda db: None)).code == 0
+    ran = audit(lost(change))
+    assert ran.code == 3 and ran.out == "" and words in ran.err, ran.told()
+    assert "damaged at page " in ran.err and ", byte " in ran.err
+    # Below a compaction etcd takes them away itself.
+    for name in (b"scheduledCompactRev", b"finishedCompactRev"):
+        db = lost(change)
+        db.meta[name] = revision_key(db.revision)
+        assert audit(db).code == 0
+
+
+def test_compacted(report):
+    db = Db().put(NAMESPACE, plaintext("Namespace"))
+    for _ in range(5):
+        db.put(SECRET + "a", kms_v2()).put(SECRET + "b", kms_v2()).delete(SECRET + "b")
+    db.compact().put(SECRET + "a", kms_v2()).put(SECRET + "b", kms_v2())
+    made = report(db)
+    assert made["source"]["compact_revision"] == 17 and made["source"]["revision"] == 19
+    assert made["totals"]["keys"] == 3 and made["source"]["records"] == 4
+
+
+def test_newer_etcd(audit):
+    """As etcd itself, which does not start on it."""
+    for version, code in ((b"3.5.0", 0), (b"3.6.0", 0), (b"3.7.0", 0), (b"3.8.0", 3), (b"4.0.0", 3),
+                          (b"\xff", 3), (b"", 0)):
+        db = cluster(a=kms_v2())
+        db.meta[b"storageVersion"] = version
+        ran = audit(db)
+        assert ran.code == code, ran.told()
+        assert code == 0 or ("newer etcd" in ran.err and "--endpoints" in ran.err), ran.told()
+
+
+@pytest.mark.parametrize("bucket, other", [(b"key", b"kez"), (b"meta", b"metb")])
+def test_bucket_of_another_name(audit, bucket, other):
+    damage = Damage()
+    place = damage.data.index(bucket, damage.at("root", element(2)))
+    damage.data[place:place + len(bucket)] = other
+    ran = audit(bytes(damage.data))
+    assert ran.code == 3 and f"no bucket {bucket.decode()}" in ran.err, ran.told()
 
 
 @pytest.mark.parametrize("name", ["count", "position", "revision"])

@@ -82,7 +82,8 @@ def test_transactions_in_transactions(report):
 def test_other_requests(report):
     """Deletes, leases, compaction, changes of members, an empty entry of a new leader."""
     wal = Wal().entry(field(5, field(1, SECRET + "a"))).entry(field(7, field(1, 5))).entry(b"")
-    wal.entry(b"\xff\xff members", kind=1).record(3, b"state").record(5, b"snapshot")
+    wal.entry(b"\xff\xff members", kind=1).record(3, field(1, 2) + field(3, 1))
+    wal.record(5, field(1, 3) + field(2, 2) + field(3, field(1, 7)))
     assert report(wal)["residue"]["wal"]["values"] == 0
 
 
@@ -106,8 +107,41 @@ def test_torn_record(tool, folder):
     tool.run("audit", "--data-dir", path).refused(3, str(torn), "damaged at byte")
 
 
+@pytest.mark.parametrize("change", ["a record follows", "its length is longer", "its sector"])
+def test_broken_in_the_middle(tool, folder, change):
+    """Zeros that no crash leaves: etcd's own repair would drop what follows, the audit says so."""
+    wal = filled().entry(put_request(SECRET + "z", plaintext(body=b"x" * 2000)))
+    if change == "a record follows":
+        wal.entry(put_request(SECRET + "y", kms_v2()))
+    path = folder(wal)
+    file = wals(path)[1]
+    data = bytearray(file.read_bytes())
+    start = data.index(b"x" * 2000) // 512 * 512 + 512
+    if change == "a record follows":
+        data[start:start + 512] = bytes(512)
+    elif change == "its length is longer":
+        at = data.index(b"metadata") - 10
+        data[at - 7] ^= 0x40  # the second byte of the length
+        assert data[at - 8] == 18
+    else:  # zeros begin in the sector of its length
+        data[last_type(data) - 1] = 0
+        data[start:start + 512] = bytes(512)
+    file.write_bytes(data)
+    tool.run("audit", "--data-dir", path).refused(3, str(file), "damaged at byte")
+
+
 def flip(data, at):
     data[at] ^= 1
+
+
+def last_type(data):
+    """Where the type of the last record stands, which no CRC covers."""
+    at = last = 0
+    while data[at:at + 8] != bytes(8):
+        last, length = at, int.from_bytes(data[at:at + 7], "little")
+        at += 8 + length + (data[at + 7] & 7 if data[at + 7] & 0x80 else 0)
+    assert data[last + 8:last + 10] == b"\x08\x02"
+    return last + 9
 
 
 DAMAGES = {
@@ -115,6 +149,9 @@ DAMAGES = {
     "crc of a record": (0, lambda d: flip(d, d.index(b"metadata") - 3)),
     "length": (0, lambda d: d.__setitem__(slice(0, 8), b"\xff" * 7 + b"\x00")),
     "type": (0, lambda d: d.__setitem__(9, 9)),
+    "entry as state": (1, lambda d: d.__setitem__(last_type(d), 3)),
+    "entry as snapshot": (1, lambda d: d.__setitem__(last_type(d), 5)),
+    "entry as metadata": (1, lambda d: d.__setitem__(last_type(d), 1)),
     "first record": (0, lambda d: d.__delitem__(slice(0, d.index(b"metadata") - 16))),
     "second file": (1, lambda d: flip(d, 11)),
 }
@@ -135,11 +172,66 @@ def test_damage(tool, folder, name):
 
 
 def test_missing_file(tool, folder):
-    """The chain of CRCs shows it."""
+    """The numbers of the files show it; and the chain of CRCs, whatever their names are."""
     wal = filled().new_file().entry(put_request(SECRET + "a", kms_v2()))
     path = folder(wal)
-    wals(path)[1].unlink()
+    first, second, third = wals(path)
+    second.unlink()
+    tool.run("audit", "--data-dir", path).refused(3, "missing between", first.name, third.name)
+    third.rename(second)
     tool.run("audit", "--data-dir", path).refused(3, "damaged at byte 0")
+
+
+def test_oldest_file_begins_where_its_name_says(tool, folder):
+    """etcd drops old files; an entry that is lost at the beginning is seen by the name."""
+    wal = Wal().entry(b"").entry(b"")
+    wal.files[0] = b""
+    wal.crc = 0
+    wal.record(4, None).record(1, b"metadata").entry(put_request(SECRET + "a", kms_v2()))
+    path = folder(wal)
+    (file,) = wals(path)
+    tool.run("audit", "--data-dir", path).refused(3, "some are missing")
+    file.rename(file.with_name(f"{5:016x}-{2:016x}.wal"))
+    tool.run("audit", "--data-dir", path).refused(3, "some are missing")
+    file.with_name(f"{5:016x}-{2:016x}.wal").rename(file.with_name(f"{5:016x}-{3:016x}.wal"))
+    tool.run("audit", "--data-dir", path).ok()
+
+
+def test_numbers_of_entries(tool, folder):
+    """A new leader goes back, a snapshot that was received jumps; nothing else may."""
+    wal = Wal().entry(b"").entry(b"")
+    wal.index = 0
+    wal.entry(b"").record(5, field(1, 70) + field(2, 2))
+    wal.index = 70
+    path = folder(wal.entry(put_request(SECRET + "a", plaintext())))
+    made = json.loads(tool.run("audit", "--data-dir", path, "-o", "json").ok().out)
+    assert made["residue"]["wal"]["plaintext"] == 1
+    wal.index = 72
+    (file,) = wals(path)
+    file.write_bytes(wal.entry(b"").files[0])
+    tool.run("audit", "--data-dir", path).refused(3, "some are missing", "damaged at byte")
+
+
+def test_files_of_two_clusters(tool, folder):
+    """Each file names its member and cluster; the chain of CRCs can be right all the same."""
+    wal = filled()
+    wal.files.append(b"")
+    wal.record(4, None).record(1, b"of another cluster")
+    path = folder(wal)
+    tool.run("audit", "--data-dir", path).refused(3, str(wals(path)[2]), "another member or cluster")
+
+
+def test_length_of_zero(tool, folder):
+    """It ends the log, but not within a sector that holds more."""
+    path = folder(filled())
+    newest = wals(path)[1]
+    data = bytearray(newest.read_bytes())
+    at = data.index(b"metadata") + 8
+    at += -at % 8
+    assert data[at:at + 8] != bytes(8)
+    data[at:at + 8] = bytes(8)
+    newest.write_bytes(data)
+    tool.run("audit", "--data-dir", path).refused(3, str(newest), f"damaged at byte {at}:", "zero")
 
 
 @pytest.mark.parametrize("request_bytes", [b"\xff\xff", field(4, b"\xff"), field(6, b"\x12\x7f"),

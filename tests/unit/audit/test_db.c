@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A file that changes between the two walks is refused. What it holds: tests/cli/test_audit.py. */
+/* A file that changes between the two walks is refused. What it holds: tests/cli/test_audit.py;
+ * what is damaged in it: test_damage.c. */
 #include <string.h>
 
 #include "audit/db.h"
@@ -10,37 +11,55 @@
 #define COUNT_AT   10
 #define FLAGS_AT   8
 #define IS_LEAF    2
+#define LEAF_PAGE  5
+
+#define HEADER  16
+#define ELEMENT 16
+#define POS_AT  4
 
 static struct buf file;
-static uint8_t *leaf; /* of the bucket `key`: the one with most items */
+static uint8_t *leaf; /* of the bucket `key`: the last one */
+static uint8_t all[PAGE_BYTES];
+static uint8_t fewer[PAGE_BYTES]; /* without its last record */
 static int walks;
-static uint8_t second_count;
+static const uint8_t *second_leaf;
 
 enum kerr __real_bbolt_walk(struct bbolt *b, const struct bbolt_visit *visit, struct kerrinfo *e);
 enum kerr __wrap_bbolt_walk(struct bbolt *b, const struct bbolt_visit *visit, struct kerrinfo *e);
 enum kerr __wrap_bbolt_walk(struct bbolt *b, const struct bbolt_visit *visit, struct kerrinfo *e)
 {
     if (++walks == 2) {
-        leaf[COUNT_AT] = second_count;
+        memcpy(leaf, second_leaf, PAGE_BYTES);
     }
     return __real_bbolt_walk(b, visit, e);
+}
+
+/* The table of elements becomes shorter: what is behind it moves up. */
+static void take_last_away(uint8_t *page)
+{
+    size_t count = --page[COUNT_AT];
+    memmove(page + HEADER + count * ELEMENT, page + HEADER + (count + 1) * ELEMENT,
+            PAGE_BYTES - HEADER - (count + 1) * ELEMENT);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *pos = page + HEADER + i * ELEMENT + POS_AT;
+        unsigned value = (pos[0] | (unsigned)pos[1] << 8) - ELEMENT;
+        pos[0] = (uint8_t)value;
+        pos[1] = (uint8_t)(value >> 8);
+    }
 }
 
 static int set_up(void **state)
 {
     struct kerrinfo e = {0};
     (void)state;
-    assert_ok(&e, file_read(NULL, TEST_SOURCE "/tests/fuzz/seeds/etcd_db/cluster", 65536,
+    assert_ok(&e, file_read(NULL, TEST_SOURCE "/tests/fuzz/seeds/etcd_db/freelist", 65536,
                             FILE_READ_ANY, &file, &e));
-    for (size_t at = 2 * PAGE_BYTES; at + PAGE_BYTES <= file.len; at += PAGE_BYTES) {
-        uint8_t *page = file.ptr + at;
-        bool is_leaf = page[FLAGS_AT] == IS_LEAF;
-        if (is_leaf && (leaf == NULL || page[COUNT_AT] > leaf[COUNT_AT])) {
-            leaf = page;
-        }
-    }
-    assert_non_null(leaf);
+    leaf = file.ptr + LEAF_PAGE * (size_t)PAGE_BYTES;
+    assert_int_equal(leaf[FLAGS_AT], IS_LEAF);
     assert_true(leaf[COUNT_AT] >= 2);
+    memcpy(all, leaf, sizeof all);
+    memcpy(fewer, leaf, sizeof fewer);
+    take_last_away(fewer);
     return 0;
 }
 
@@ -51,15 +70,15 @@ static int tear_down(void **state)
     return 0;
 }
 
-static enum kerr run(uint8_t first, uint8_t second, struct kerrinfo *e)
+static enum kerr run(const uint8_t *first, const uint8_t *second, struct kerrinfo *e)
 {
     const struct audit_wanted wanted = {.demand_count = 0};
     AUTO_AUDIT a = {.tables = NULL};
     AUTO_BBOLT db = {.page_size = 0};
     struct audit_store found;
     walks = 0;
-    leaf[COUNT_AT] = first;
-    second_count = second;
+    memcpy(leaf, first, PAGE_BYTES);
+    second_leaf = second;
     enum kerr k = audit_begin(&wanted, &a, e);
     k = k == KERR_OK ? bbolt_open(buf_view(&file), "file", &db, e) : k;
     return k == KERR_OK ? audit_db(&a, &db, NULL, NULL, &found, e) : k;
@@ -69,10 +88,9 @@ static void more_or_fewer_records(void **state)
 {
     (void)state;
     struct kerrinfo e = {0};
-    uint8_t all = leaf[COUNT_AT];
     assert_ok(&e, run(all, all, &e));
-    assert_refused(&e, KERR_FORMAT, "changed while it was read", run(all - 1, all, &e));
-    assert_refused(&e, KERR_FORMAT, "changed while it was read", run(all, all - 1, &e));
+    assert_refused(&e, KERR_FORMAT, "changed while it was read", run(fewer, all, &e));
+    assert_refused(&e, KERR_FORMAT, "changed while it was read", run(all, fewer, &e));
     assert_ok(&e, run(all, all, &e));
 }
 
