@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/secret.h"
+#include "cli/audit_cluster.h"
 #include "cli/audit_plugins.h"
 #include "cli/audit_report.h"
 #include "cli/commands.h"
@@ -154,17 +155,19 @@ static enum kerr audit_source(const struct options *o, const struct audit_source
 
 enum kerr cmd_audit(void *ctx, const struct opt_call *call, struct kerrinfo *e)
 {
-    const struct options *o = ctx;
+    AUTO_AUDIT_CLUSTER cluster = {.text_count = 0};
+    const struct options *o = &cluster.options;
     AUTO_ENCRYPTION_CONFIG config = NULL;
     struct audit_wanted wanted = {.demand_count = 0};
     const struct audit_source_kind *kind = NULL;
     struct audit_plugins plugins = {.count = 0};
     (void)call;
-    enum kerr k = read_wanted(o, &wanted, e);
-    k = k == KERR_OK ? audit_source_find(o, &kind, e) : k;
     /* An audit without --prove keeps no secret but its user's own password, and one with it runs
      * where nobody may raise the limit: what can't be locked is told, not refused. */
-    k = k == KERR_OK ? secret_start(SECRET_LOCK_BEST_EFFORT, e) : k;
+    enum kerr k = secret_start(SECRET_LOCK_BEST_EFFORT, e);
+    k = k == KERR_OK ? audit_cluster_open(ctx, &cluster, e) : k;
+    k = k == KERR_OK ? read_wanted(o, &wanted, e) : k;
+    k = k == KERR_OK ? audit_source_find(o, &kind, e) : k;
     if (k == KERR_OK && o->encryption_config != NULL) {
         k = o->prove ? encryption_config_read_with_keys(o->encryption_config, &config, e)
                      : encryption_config_read(o->encryption_config, &config, e);

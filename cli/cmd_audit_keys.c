@@ -6,6 +6,7 @@
 
 #include "base/secret.h"
 #include "base/text.h"
+#include "cli/audit_cluster.h"
 #include "cli/audit_source.h"
 #include "cli/commands.h"
 #include "cli/out.h"
@@ -253,12 +254,14 @@ static enum kerr check_unneeded(const struct options *o, const struct needs *n, 
 
 enum kerr cmd_audit_keys(void *ctx, const struct opt_call *call, struct kerrinfo *e)
 {
-    const struct options *o = ctx;
+    AUTO_AUDIT_CLUSTER cluster = {.text_count = 0};
+    const struct options *o = &cluster.options;
     AUTO(needs_done) struct needs n = {.count = 0};
     AUTO_BUF text;
     buf_init(&text, DOC_MAX);
     /* The password of an etcd's user: his own, so nothing is asked for to lock it. */
     enum kerr k = secret_start(SECRET_LOCK_BEST_EFFORT, e);
+    k = k == KERR_OK ? audit_cluster_open(ctx, &cluster, e) : k;
     k = k == KERR_OK ? audit_source_catch_bus_errors(e) : k;
     k = k == KERR_OK ? read_all(&n, o, call, e) : k;
     if (k == KERR_OK) {

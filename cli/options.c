@@ -292,6 +292,14 @@ static const struct opt_row rows[] = {
      .type = OPT_PATH,
      .commands = "audit,audit keys",
      .offset = FIELD(kine)},
+    {.name = "cluster",
+     .value = "KIND",
+     .help = "take source, certificates and EncryptionConfiguration from where they are on this "
+             "node; options that are given win",
+     .type = OPT_CHOICE,
+     .choices = "kubeadm|k3s|rke2|auto",
+     .commands = "audit,audit keys",
+     .offset = FIELD(cluster)},
     {.name = "endpoints",
      .value = "URL",
      .help = "a running etcd: https://HOST:PORT, http://HOST:PORT or unix:PATH; several, with "

@@ -50,6 +50,7 @@ struct options {
     const char *snapshot;
     const char *data_dir;
     const char *object;
+    const char *cluster;
     const char *kine;
     struct opt_list prefixes;
     struct opt_list demands;

@@ -75,6 +75,7 @@ struct apiserver_spec {
     uint32_t user;
     struct apiserver_value secrets_encryption; /* k3s' own encryption, when switched on */
     struct apiserver_value data_dir;           /* of k3s and RKE2 */
+    struct apiserver_value datastore;          /* their datastore-endpoint: may hold a password */
     struct apiserver_value listen_port;        /* https-listen-port of k3s */
     void *memory;                              /* what all the texts lie in */
 };
@@ -99,6 +100,31 @@ enum kerr apiserver_parse_manifest(struct bytes text, const char *name, struct a
                                    struct kerrinfo *e) MUST_CHECK;
 enum kerr apiserver_parse_rancher(struct bytes text, const char *name, enum apiserver_source source,
                                   struct apiserver_spec **ret, struct kerrinfo *e) MUST_CHECK;
+
+/* Where each distribution has its file, and where its data is when that says nothing. */
+struct apiserver_place {
+    const char *path;
+    enum apiserver_source source;
+    const char *data_dir; /* NULL: none */
+};
+#define APISERVER_PLACE_COUNT 3
+extern const struct apiserver_place apiserver_places[APISERVER_PLACE_COUNT];
+/* As its file says, else where it is without; NULL for what has none. `s` may be NULL. */
+const char *apiserver_data_dir(const struct apiserver_spec *s, enum apiserver_source source);
+
+/* A path in two parts: "%.*s%s" of head_len, head, tail. */
+struct apiserver_path {
+    int head_len;
+    const char *head;
+    const char *tail;
+    const struct apiserver_mount *mount; /* that it goes through; NULL: no container */
+};
+/* What the API server's `inside` path is on the host; false when nothing is mounted there. Pure. */
+bool apiserver_host_path(const struct apiserver_spec *s, const char *inside,
+                         struct apiserver_path *ret);
+/* And the other way round. */
+bool apiserver_inside_path(const struct apiserver_spec *s, const char *host,
+                           struct apiserver_path *ret);
 
 /* The flag that counts (the last of that name), or NULL. */
 const struct apiserver_flag *apiserver_flag(const struct apiserver_spec *s, const char *name);

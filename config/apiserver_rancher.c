@@ -107,6 +107,7 @@ static enum kerr read_doc(const struct rancher *r, struct kerrinfo *e)
             ? read_list(r, "kube-apiserver-extra-mount", &r->store->mount_count, take_mount, e)
             : k;
     k = k == KERR_OK ? read_value(r, "data-dir", &spec->data_dir, e) : k;
+    k = k == KERR_OK ? read_value(r, "datastore-endpoint", &spec->datastore, e) : k;
     k = k == KERR_OK ? read_value(r, "https-listen-port", &spec->listen_port, e) : k;
     return k == KERR_OK ? read_value(r, "secrets-encryption", &spec->secrets_encryption, e) : k;
 }

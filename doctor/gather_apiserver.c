@@ -21,16 +21,6 @@
 #define CMDLINE_MAX ((size_t)256 * 1024)
 #define TOKEN_MAX   ((size_t)65536)
 
-/* Where each distribution keeps it. */
-static const struct {
-    const char *path;
-    enum apiserver_source source;
-} known_files[] = {
-    {"/etc/kubernetes/manifests/kube-apiserver.yaml", APISERVER_MANIFEST},
-    {"/etc/rancher/k3s/config.yaml", APISERVER_K3S},
-    {"/etc/rancher/rke2/config.yaml", APISERVER_RKE2},
-};
-
 /* Bad content keeps its code; that we may not read it means that we could not look (exit 3). */
 static enum kerr named_error(enum kerr k, const struct kerrinfo *why, struct kerrinfo *e)
 {
@@ -71,11 +61,11 @@ static enum kerr gather_file_spec(struct facts *f, struct kerrinfo *e)
         enum kerr k = read_spec(f, f->q->manifest, source_of(f->q->manifest), &why);
         return k == KERR_OK ? k : named_error(k, &why, e);
     }
-    for (size_t i = 0; i < ARRAY_LEN(known_files) && a->file == NULL && *a->file_error == 0; i++) {
+    for (size_t i = 0; i < APISERVER_PLACE_COUNT && a->file == NULL && *a->file_error == 0; i++) {
         struct kerrinfo why = {0};
-        enum kerr k = read_spec(f, known_files[i].path, known_files[i].source, &why);
+        enum kerr k = read_spec(f, apiserver_places[i].path, apiserver_places[i].source, &why);
         if (k != KERR_OK && k != KERR_NOTFOUND) {
-            a->file_tried = known_files[i].path;
+            a->file_tried = apiserver_places[i].path;
             a->file_error = texts_keep(&f->texts, bytes_of_text(why.text));
             a->is_file_forbidden = k == KERR_DENIED && !f->is_root;
         }
@@ -294,13 +284,11 @@ static void fill_access(struct facts *f, struct way_in *to)
 {
     const struct apiserver_spec *s = facts_spec(f);
     bool is_rancher = s != NULL && (s->source == APISERVER_K3S || s->source == APISERVER_RKE2);
-    const char *dir = is_rancher && s->data_dir.text != NULL      ? s->data_dir.text
-                      : is_rancher && s->source == APISERVER_RKE2 ? "/var/lib/rancher/rke2"
-                                                                  : "/var/lib/rancher/k3s";
     const struct apiserver_mount *mount = NULL;
     if (s == NULL) {
         return;
     }
+    const char *dir = apiserver_data_dir(s, s->source);
     const char *ca = is_rancher
                          ? texts_printf(&f->texts, "%s/server/tls/server-ca.crt", dir)
                          : facts_host_path(&f->texts, s, flag_of(s, "client-ca-file", ""), &mount);

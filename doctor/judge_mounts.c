@@ -5,68 +5,27 @@
 
 #include "doctor/verdict.h"
 
-/* Length of the common part when `path` is `folder` or lies below it, else 0. */
-static size_t below(const char *path, const char *folder)
+static const char *path_text(struct texts *t, bool is_there, const struct apiserver_path *p,
+                             const struct apiserver_mount **ret_mount)
 {
-    size_t len = strlen(folder);
-    while (len > 1 && folder[len - 1] == '/') {
-        len--;
-    }
-    if (len == 1 && *folder == '/') {
-        return *path == '/' ? 1 : 0;
-    }
-    return strncmp(path, folder, len) == 0 && (path[len] == '/' || path[len] == 0) ? len : 0;
-}
-
-/* `path` with its first `len` bytes replaced. */
-static const char *moved(struct texts *t, const char *path, size_t len, const char *to)
-{
-    const char *rest = len == 1 ? path : path + len;
-    size_t keep = strlen(to);
-    while (keep > 0 && to[keep - 1] == '/') {
-        keep--;
-    }
-    return texts_printf(t, "%.*s%s", (int)keep, to, rest);
+    *ret_mount = p->mount;
+    return is_there ? texts_printf(t, "%.*s%s", p->head_len, p->head, p->tail) : "";
 }
 
 const char *facts_host_path(struct texts *t, const struct apiserver_spec *s, const char *inside,
                             const struct apiserver_mount **ret_mount)
 {
-    const struct apiserver_mount *best = NULL;
-    size_t best_len = 0;
-    *ret_mount = NULL;
-    if (!s->is_container) {
-        return texts_keep(t, bytes_of_text(inside));
-    }
-    for (size_t i = 0; i < s->mount_count; i++) {
-        size_t len = below(inside, s->mounts[i].inside.text);
-        if (len > best_len) {
-            best = &s->mounts[i];
-            best_len = len;
-        }
-    }
-    *ret_mount = best;
-    return best == NULL ? "" : moved(t, inside, best_len, best->host);
+    struct apiserver_path path;
+    bool is_there = apiserver_host_path(s, inside, &path);
+    return path_text(t, is_there, &path, ret_mount);
 }
 
 const char *facts_inside_path(struct texts *t, const struct apiserver_spec *s, const char *host,
                               const struct apiserver_mount **ret_mount)
 {
-    const struct apiserver_mount *best = NULL;
-    size_t best_len = 0;
-    *ret_mount = NULL;
-    if (!s->is_container) {
-        return texts_keep(t, bytes_of_text(host));
-    }
-    for (size_t i = 0; i < s->mount_count; i++) {
-        size_t len = below(host, s->mounts[i].host);
-        if (len > best_len) {
-            best = &s->mounts[i];
-            best_len = len;
-        }
-    }
-    *ret_mount = best;
-    return best == NULL ? "" : moved(t, host, best_len, best->inside.text);
+    struct apiserver_path path;
+    bool is_there = apiserver_inside_path(s, host, &path);
+    return path_text(t, is_there, &path, ret_mount);
 }
 
 /* How a folder is mounted. */

@@ -221,9 +221,10 @@ def test_qps_is_kept(workspace):
 
 
 class SecureEtcd:
-    """TLS with client certificates, users: root, and `auditor`, who may read /registry/."""
+    """TLS with client certificates, users: root, and `auditor`, who may read /registry/. `port`: of
+    clients, else any."""
 
-    def __init__(self, workspace):
+    def __init__(self, workspace, port=None):
         self.workspace = workspace
         self.ca, self.stranger = Ca("etcd-ca"), Ca("other-ca")
         self.ca_file = workspace.write("ca.crt", self.ca.pem)
@@ -231,7 +232,7 @@ class SecureEtcd:
         self.server = self.pair("server", self.ca.issue("server"))
         self.client = self.pair("client", self.ca.issue("auditor"))
         self.wrong = self.pair("wrong", self.stranger.issue("auditor"))
-        port, peer = workspace.free_port(), workspace.free_port()
+        port, peer = port or workspace.free_port(), workspace.free_port()
         self.url = f"https://127.0.0.1:{port}"
         self.process = workspace.start("secure-etcd", [
             places.real_part("etcd"), "--data-dir", workspace.folder("secure-etcd"),

@@ -281,6 +281,56 @@ static int start(void **state)
     return (int)secret_start(SECRET_LOCK_BEST_EFFORT, NULL);
 }
 
+/* ---- places ---- */
+
+static void test_data_dirs(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    AUTO_APISERVER s = NULL;
+    AUTO_APISERVER bare = NULL;
+    const char *text = "data-dir: /data\ndatastore-endpoint: 'mysql://u:p@db'\n";
+    assert_string_equal(apiserver_data_dir(NULL, APISERVER_K3S), "/var/lib/rancher/k3s");
+    assert_string_equal(apiserver_data_dir(NULL, APISERVER_RKE2), "/var/lib/rancher/rke2");
+    assert_null(apiserver_data_dir(NULL, APISERVER_MANIFEST));
+    assert_null(apiserver_data_dir(NULL, APISERVER_PROCESS));
+    assert_ok(&e, apiserver_parse_rancher(bytes_of_text(text), "F", APISERVER_RKE2, &s, &e));
+    assert_string_equal(apiserver_data_dir(s, APISERVER_RKE2), "/data");
+    assert_string_equal(s->datastore.text, "mysql://u:p@db");
+    assert_int_equal(s->datastore.line, 2);
+    assert_ok(&e, apiserver_parse_rancher(bytes_of_text("{}"), "F", APISERVER_K3S, &bare, &e));
+    assert_string_equal(apiserver_data_dir(bare, APISERVER_K3S), "/var/lib/rancher/k3s");
+    assert_null(bare->datastore.text);
+}
+
+static void test_paths(void **state)
+{
+    (void)state;
+    static const struct apiserver_mount mounts[] = {
+        {.host = "/srv//", .inside = {.text = "/enc"}},
+        {.host = "/", .inside = {.text = "/host"}},
+    };
+    static const struct apiserver_spec pod = {
+        .is_container = true, .mounts = mounts, .mount_count = ARRAY_LEN(mounts)};
+    static const struct apiserver_spec bare = {.is_container = false};
+    static const struct {
+        const char *inside;
+        const char *host; /* NULL: nowhere */
+    } rows[] = {{"/enc/a", "/srv/a"}, {"/host/x", "/x"}, {"/encrypted", NULL}, {"", NULL}};
+    struct apiserver_path path;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char text[64];
+        assert_int_equal(apiserver_host_path(&pod, rows[i].inside, &path), rows[i].host != NULL);
+        (void)snprintf(text, sizeof text, "%.*s%s", path.head_len, path.head, path.tail);
+        assert_string_equal(text, rows[i].host != NULL ? rows[i].host : rows[i].inside);
+    }
+    assert_true(apiserver_inside_path(&pod, "/srv/a", &path));
+    assert_ptr_equal(path.mount, &mounts[0]);
+    assert_true(apiserver_host_path(&bare, "/enc/a", &path));
+    assert_null(path.mount);
+    assert_string_equal(path.tail, "/enc/a");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +343,8 @@ int main(void)
         cmocka_unit_test(test_rancher_refused),
         cmocka_unit_test(test_rancher_files),
         cmocka_unit_test(test_words),
+        cmocka_unit_test(test_data_dirs),
+        cmocka_unit_test(test_paths),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }
