@@ -19,6 +19,8 @@
 #ifndef ETCDSEAL_AUDIT_AUDIT_H
 #define ETCDSEAL_AUDIT_AUDIT_H
 
+#include <signal.h>
+
 #include "config/encryption_config.h"
 #include "stored/resource.h"
 #include "stored/value.h"
@@ -139,6 +141,7 @@ struct audit_store {
     bool has_records;          /* it shows more than what is live */
     uint64_t record_count;     /* revisions, tombstones among them */
     uint64_t tombstone_count;
+    bool is_partial; /* it was stopped */
 };
 
 /* Told from time to time how far a source is, in whatever it counts, of `total`. */
@@ -175,6 +178,7 @@ struct audit_wanted {
     const struct encryption_config *config; /* NULL: none */
     const char *current_key;                /* the key id that writes now; NULL: not known */
     bool is_passing; /* what a source hands in is gone after the call: keep copies */
+    const volatile sig_atomic_t *stop; /* not 0: a source ends with what it has read; NULL: never */
     struct audit_demanded demands[AUDIT_DEMANDS_MAX]; /* none: all-encrypted */
     size_t demand_count;
     bool fails_on[AUDIT_RULE_COUNT]; /* a finding of these rules is a failure too */
@@ -257,6 +261,8 @@ enum kerr audit_left_over(struct audit *a, enum audit_place place, struct bytes 
 /* Finds what is left over in bytes that are not in use. */
 enum kerr audit_scan(struct audit *a, enum audit_place place, struct bytes data,
                      struct kerrinfo *e) MUST_CHECK;
+/* Somebody wants the source to end now, with what it has read. */
+bool audit_is_stopped(const struct audit *a);
 /* The source shows the place, whether or not something is there. */
 void audit_shows(struct audit *a, enum audit_place place);
 

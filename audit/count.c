@@ -170,6 +170,11 @@ enum kerr count_item(struct audit *a, const struct audit_item *item, struct kerr
 
 /* ---- what is left over ---- */
 
+bool audit_is_stopped(const struct audit *a)
+{
+    return a->wanted.stop != NULL && *a->wanted.stop != 0;
+}
+
 void audit_shows(struct audit *a, enum audit_place place)
 {
     a->residue[place].is_seen = true;

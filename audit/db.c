@@ -41,18 +41,23 @@ struct item {
     uint64_t offset; /* of the record in the file */
 };
 
-static void tell(struct feed *f, size_t len)
+/* STATE when the audit is to end. */
+static enum kerr tell(struct feed *f, size_t len, struct kerrinfo *e)
 {
     f->done += len;
     if (f->progress != NULL && (f->items++ & PROGRESS_ITEMS) == 0) {
         f->progress(f->progress_ctx, f->done, WALKS * f->b->file.len);
     }
+    return audit_is_stopped(f->audit) ? kerr_set(e, KERR_STATE, "stopped") : KERR_OK;
 }
 
 static enum kerr read_item(struct feed *f, struct bytes key, struct bytes value, struct item *ret,
                            struct kerrinfo *e)
 {
-    tell(f, key.len + value.len);
+    enum kerr k = tell(f, key.len + value.len, e);
+    if (k != KERR_OK) {
+        return k;
+    }
     if (!mvcc_revision_read(key, &ret->revision)) {
         return bbolt_damaged(f->b, key.ptr, e, "a key of %zu bytes, expected a revision of etcd",
                              key.len);
@@ -256,8 +261,8 @@ static enum kerr count_record(void *ctx, struct bytes bucket, struct bytes key, 
 static enum kerr count_slack(void *ctx, struct bytes slack, struct kerrinfo *e)
 {
     struct feed *f = ctx;
-    tell(f, slack.len);
-    return audit_scan(f->audit, AUDIT_PAGE_SLACK, slack, e);
+    enum kerr k = tell(f, slack.len, e);
+    return k == KERR_OK ? audit_scan(f->audit, AUDIT_PAGE_SLACK, slack, e) : k;
 }
 
 static enum kerr count_free(struct feed *f, struct kerrinfo *e)
@@ -266,8 +271,8 @@ static enum kerr count_free(struct feed *f, struct kerrinfo *e)
     struct bytes run;
     enum kerr k = KERR_OK;
     while (k == KERR_OK && bbolt_unreached(f->b, &at, &run)) {
-        tell(f, run.len);
-        k = audit_scan(f->audit, AUDIT_FREE_PAGES, run, e);
+        k = tell(f, run.len, e);
+        k = k == KERR_OK ? audit_scan(f->audit, AUDIT_FREE_PAGES, run, e) : k;
     }
     return k;
 }
@@ -303,6 +308,11 @@ enum kerr audit_db(struct audit *a, struct bbolt *b, audit_progress_fn *progress
     audit_shows(a, AUDIT_FREE_PAGES);
     audit_shows(a, AUDIT_PAGE_SLACK);
     enum kerr k = walk_both(&f, e);
+    if (k == KERR_STATE && audit_is_stopped(a)) {
+        f.found.is_partial = true;
+        kerr_clear(e);
+        k = KERR_OK;
+    }
     index_done(&f.latest);
     free(f.records);
     if (k == KERR_OK) {
@@ -322,15 +332,16 @@ static enum kerr count_put(void *ctx, struct bytes key, struct bytes value, stru
     return audit_left_over(ctx, AUDIT_WAL, key, value, e);
 }
 
-enum kerr audit_wal(struct audit *a, struct wal *w, struct kerrinfo *e)
+enum kerr audit_wal(struct audit *a, struct wal *w, struct audit_store *ret, struct kerrinfo *e)
 {
     struct bytes entry = {0};
     bool is_end = false;
     audit_shows(a, AUDIT_WAL);
     enum kerr k = wal_next(w, &entry, &is_end, e);
-    while (k == KERR_OK && !is_end) {
+    while (k == KERR_OK && !is_end && !audit_is_stopped(a)) {
         k = wal_puts(w, entry, count_put, a, e);
         k = k == KERR_OK ? wal_next(w, &entry, &is_end, e) : k;
     }
+    ret->is_partial = ret->is_partial || audit_is_stopped(a);
     return k;
 }

@@ -18,12 +18,14 @@
 #include "stored/wal.h"
 
 /* Feeds everything of the file into `a`; audit_judge is left to the caller. `progress` may be
- * NULL; it counts bytes. */
+ * NULL; it counts bytes. Stopped, `ret` is partial, and nothing may have been counted yet. */
 enum kerr audit_db(struct audit *a, struct bbolt *b, audit_progress_fn *progress,
                    void *progress_ctx, struct audit_store *ret, struct kerrinfo *e) MUST_CHECK;
 
 /* Counts what one file of the write-ahead log puts, as what is left over of it: the entries that
- * the database has taken over are in it too. After audit_db, which finds the prefixes. */
-enum kerr audit_wal(struct audit *a, struct wal *w, struct kerrinfo *e) MUST_CHECK;
+ * the database has taken over are in it too. After audit_db, which finds the prefixes. Of *ret it
+ * touches only `is_partial`, when it is stopped. */
+enum kerr audit_wal(struct audit *a, struct wal *w, struct audit_store *ret,
+                    struct kerrinfo *e) MUST_CHECK;
 
 #endif

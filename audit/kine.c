@@ -18,12 +18,14 @@ struct feed {
     uint64_t items;
 };
 
-static void tell(struct feed *f, size_t len)
+/* STATE when the audit is to end. */
+static enum kerr tell(struct feed *f, size_t len, struct kerrinfo *e)
 {
     f->done += len;
     if (f->progress != NULL && (f->items++ & PROGRESS_ITEMS) == 0) {
         f->progress(f->progress_ctx, f->done, f->pages->db.len + f->pages->wal.len);
     }
+    return audit_is_stopped(f->audit) ? kerr_set(e, KERR_STATE, "stopped") : KERR_OK;
 }
 
 /* ---- first pass: the latest row of each name ---- */
@@ -47,7 +49,10 @@ static bool is_same_name(const void *ctx, uint64_t id)
 static enum kerr note_row(void *ctx, const struct kine_row *row, struct kerrinfo *e)
 {
     struct feed *f = ctx;
-    enum kerr k = KERR_OK;
+    enum kerr k = tell(f, 0, e);
+    if (k != KERR_OK) {
+        return k;
+    }
     f->found.record_count++;
     f->found.tombstone_count += row->is_deleted;
     f->found.revision = row->id;
@@ -103,8 +108,8 @@ static enum kerr count_value(struct feed *f, const struct kine_row *row, struct 
 static enum kerr count_row(void *ctx, const struct kine_row *row, struct kerrinfo *e)
 {
     struct feed *f = ctx;
-    tell(f, row->name.len + row->value.len + row->old_value.len);
-    enum kerr k = count_value(f, row, e);
+    enum kerr k = tell(f, row->name.len + row->value.len + row->old_value.len, e);
+    k = k == KERR_OK ? count_value(f, row, e) : k;
     if (k != KERR_OK || row->old_value.len == 0) {
         return k;
     }
@@ -132,8 +137,8 @@ static bool row_around(const void *ctx, struct bytes in, const uint8_t *key, str
 
 static enum kerr scan(struct feed *f, enum audit_place place, struct bytes data, struct kerrinfo *e)
 {
-    tell(f, data.len);
-    return scan_with(f->audit, place, data, row_around, &f->pages->usable, e);
+    enum kerr k = tell(f, data.len, e);
+    return k == KERR_OK ? scan_with(f->audit, place, data, row_around, &f->pages->usable, e) : k;
 }
 
 static enum kerr count_slack(void *ctx, struct bytes slack, struct kerrinfo *e)
@@ -182,6 +187,11 @@ enum kerr audit_kine(struct audit *a, struct kine *kine, struct sqlite_pages *pa
         audit_shows(a, shown[i]);
     }
     enum kerr k = feed_all(&f, e);
+    if (k == KERR_STATE && audit_is_stopped(a)) {
+        f.found.is_partial = true;
+        kerr_clear(e);
+        k = KERR_OK;
+    }
     index_done(&f.latest);
     if (k == KERR_OK) {
         *ret = f.found;

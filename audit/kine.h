@@ -19,8 +19,8 @@
 #include "audit/audit.h"
 #include "stored/kine.h"
 
-/* Feeds everything of the database into `a`; audit_judge is left to the caller. `progress` may be
- * NULL; it counts bytes, as far as rows have any. */
+/* Feeds everything of the database into `a`; audit_judge is left to the caller. Stopped, *ret is
+ * partial. `progress` may be NULL; it counts bytes, as far as rows have any. */
 enum kerr audit_kine(struct audit *a, struct kine *kine, struct sqlite_pages *pages,
                      audit_progress_fn *progress, void *progress_ctx, struct audit_store *ret,
                      struct kerrinfo *e) MUST_CHECK;

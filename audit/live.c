@@ -14,7 +14,7 @@
 
 bool live_is_stopped(const struct live *l)
 {
-    return l->wanted->stop != NULL && *l->wanted->stop != 0;
+    return audit_is_stopped(l->audit);
 }
 
 /* Until the next request may start, or a signal comes. */

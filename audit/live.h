@@ -16,17 +16,14 @@
 #ifndef ETCDSEAL_AUDIT_LIVE_H
 #define ETCDSEAL_AUDIT_LIVE_H
 
-#include <signal.h>
-
 #include "audit/audit.h"
 #include "etcd/etcd.h"
 
 #define AUDIT_REVISIONS_MAX 64 /* kept; beyond, the last replaces the one before */
 
 struct audit_etcd_wanted {
-    uint64_t requests_per_s;           /* 0: no limit */
-    const volatile sig_atomic_t *stop; /* not 0: end with what was read; NULL: never */
-    audit_progress_fn *progress;       /* in keys; NULL: none */
+    uint64_t requests_per_s;     /* 0: no limit */
+    audit_progress_fn *progress; /* in keys; NULL: none */
     void *progress_ctx;
 };
 

@@ -45,6 +45,25 @@ static enum kerr unread(enum kerr k)
     return k == KERR_OK || kerr_exit_code(k) == EXIT_UNREAD ? k : KERR_IO;
 }
 
+/* ---- Ctrl-C ---- */
+
+static volatile sig_atomic_t is_interrupted;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    is_interrupted = 1;
+}
+
+/* The first Ctrl-C ends the scan with a report of what was read, a second one the program. */
+static enum kerr catch_interrupt(struct kerrinfo *e)
+{
+    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+    return sigaction(SIGINT, &action, NULL) == 0
+               ? KERR_OK
+               : kerr_set(e, KERR_BUG, "cannot set a handler for SIGINT");
+}
+
 /* ---- which one ---- */
 
 static enum kerr say_options(struct kerrinfo *e)
@@ -128,8 +147,10 @@ void audit_source_done(struct audit_source *s)
 enum kerr audit_source_read(struct audit_source *s, const struct options *o, struct audit *a,
                             const struct audit_told *told, struct kerrinfo *e)
 {
-    enum kerr k = s->kind->read(s, o, a, told, e);
-    for (size_t i = 0; i < s->count && k == KERR_OK && o->digest; i++) {
+    a->wanted.stop = &is_interrupted;
+    enum kerr k = catch_interrupt(e);
+    k = k == KERR_OK ? s->kind->read(s, o, a, told, e) : k;
+    for (size_t i = 0; i < s->count && k == KERR_OK && o->digest && !s->is_partial; i++) {
         uint8_t hash[HASH_BYTES];
         hash_sha256(s->files[i].map.data, hash);
         text_hex(BYTES_OF(hash), s->files[i].sha256);

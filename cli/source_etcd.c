@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A running etcd, asked over its API as etcdctl does: with the same options, and where none is
  * given the same variables of the environment but for passwords. */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,23 +147,6 @@ static enum kerr open_etcd(const struct options *o, struct audit_source *ret, st
     return k == KERR_OK ? etcd_open(&own->config, &own->client, e) : k;
 }
 
-static volatile sig_atomic_t is_interrupted;
-
-static void on_interrupt(int number)
-{
-    (void)number;
-    is_interrupted = 1;
-}
-
-/* The first Ctrl-C ends the scan with a report of what was read, a second one the program. */
-static enum kerr catch_interrupt(struct kerrinfo *e)
-{
-    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
-    return sigaction(SIGINT, &action, NULL) == 0
-               ? KERR_OK
-               : kerr_set(e, KERR_BUG, "cannot set a handler for SIGINT");
-}
-
 static void say_found(const struct options *o, const struct own *own)
 {
     const struct audit_etcd *f = &own->found;
@@ -184,12 +166,9 @@ static enum kerr read_etcd(struct audit_source *s, const struct options *o, stru
                            const struct audit_told *told, struct kerrinfo *e)
 {
     struct own *own = s->own;
-    const struct audit_etcd_wanted wanted = {.requests_per_s = o->qps,
-                                             .stop = &is_interrupted,
-                                             .progress = told->fn,
-                                             .progress_ctx = told->ctx};
-    enum kerr k = catch_interrupt(e);
-    k = k == KERR_OK ? audit_etcd(a, own->client, &wanted, &own->found, e) : k;
+    const struct audit_etcd_wanted wanted = {
+        .requests_per_s = o->qps, .progress = told->fn, .progress_ctx = told->ctx};
+    enum kerr k = audit_etcd(a, own->client, &wanted, &own->found, e);
     if (k == KERR_OK) {
         say_found(o, own);
         s->live = &own->found;

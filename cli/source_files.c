@@ -57,7 +57,9 @@ static enum kerr read_db(struct audit_source *s, const struct options *o, struct
                          const struct audit_told *told, struct kerrinfo *e)
 {
     enum kerr k = o->digest ? bbolt_check_hash(s->own, e) : KERR_OK;
-    return k == KERR_OK ? audit_db(a, s->own, told->fn, told->ctx, &s->found, e) : k;
+    k = k == KERR_OK ? audit_db(a, s->own, told->fn, told->ctx, &s->found, e) : k;
+    s->is_partial = s->found.is_partial;
+    return k;
 }
 
 static void close_db(struct audit_source *s)
@@ -169,10 +171,11 @@ static enum kerr read_wals(struct audit_source *s, struct audit *a, struct kerri
     struct wal w = wal_on(bytes_of(NULL, 0), s->name);
     uint64_t first = number_in(s->files[1].path, WAL_INDEX_AT);
     w.last = first > 0 ? first - 1 : 0;
-    for (size_t i = 1; i < s->count && k == KERR_OK; i++) {
+    for (size_t i = 1; i < s->count && k == KERR_OK && !s->found.is_partial; i++) {
         wal_next_file(&w, s->files[i].map.data, s->files[i].path, i + 1 == s->count);
-        k = audit_wal(a, &w, e);
+        k = audit_wal(a, &w, &s->found, e);
     }
+    s->is_partial = s->found.is_partial;
     return k;
 }
 

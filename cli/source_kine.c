@@ -154,6 +154,7 @@ static enum kerr read_kine(struct audit_source *s, const struct options *o, stru
     struct own *own = s->own;
     (void)o;
     enum kerr k = audit_kine(a, own->kine, &own->pages, told->fn, told->ctx, &s->found, e);
+    s->is_partial = s->found.is_partial;
     return k == KERR_OK ? check_same(s, own, e) : k;
 }
 

@@ -4,6 +4,8 @@ as a user, through compaction, interruption and loss; and each refusal in words.
 
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import time
@@ -210,6 +212,29 @@ def test_interrupted(workspace):
     assert "\netcdseal_audit_partial 1\n" in (folder / "report.prom").read_text()
     (run,) = json.loads((folder / "report.sarif").read_text())["runs"]
     assert run["invocations"][0]["executionSuccessful"] is False
+
+
+def test_progress(workspace):
+    """On a terminal: how much, how fast, how long still; gone before the report comes."""
+    etcd = Etcd(workspace)
+    filled(etcd, 1500)
+    master, slave = pty.openpty()
+    with subprocess.Popen([places.our_program("etcdseal"), "audit", "--endpoints", etcd.url, "--qps",
+                           "1", "--prefix", "/registry/", "-o", "json"], stdout=subprocess.DEVNULL,
+                          stderr=slave) as running:
+        os.close(slave)
+        shown = b""
+        while running.poll() is None or shown.count(b"\r") == 0:
+            try:
+                shown += os.read(master, 4096)
+            except OSError:
+                break
+    os.close(master)
+    found = re.findall(rb"\r(\d+) % read, (\d+) keys/s, (\d+) s left", shown)
+    assert found, shown
+    assert [int(row[0]) for row in found] == sorted(int(row[0]) for row in found)
+    assert all(0 < int(row[1]) < 3100 and int(row[2]) < 60 for row in found), found
+    assert b"\r" + b" " * 60 + b"\r" in shown
 
 
 def test_qps_is_kept(workspace):

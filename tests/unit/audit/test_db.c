@@ -22,6 +22,8 @@ static uint8_t *leaf; /* of the bucket `key`: the last one */
 static uint8_t all[PAGE_BYTES];
 static uint8_t fewer[PAGE_BYTES]; /* without its last record */
 static int walks;
+static int stop_in_walk;
+static volatile sig_atomic_t stop;
 static const uint8_t *second_leaf;
 
 enum kerr __real_bbolt_walk(struct bbolt *b, const struct bbolt_visit *visit, struct kerrinfo *e);
@@ -31,6 +33,7 @@ enum kerr __wrap_bbolt_walk(struct bbolt *b, const struct bbolt_visit *visit, st
     if (++walks == 2) {
         memcpy(leaf, second_leaf, PAGE_BYTES);
     }
+    stop = stop || walks == stop_in_walk;
     return __real_bbolt_walk(b, visit, e);
 }
 
@@ -94,10 +97,63 @@ static void more_or_fewer_records(void **state)
     assert_ok(&e, run(all, all, &e));
 }
 
+/* ---- stopped ---- */
+
+static uint64_t told_total;
+
+static void stop_at_once(void *ctx, uint64_t done, uint64_t total)
+{
+    (void)ctx;
+    told_total = total;
+    assert_true(done <= total);
+    stop = 1;
+}
+
+static enum kerr run_stopped(int walk, struct audit_store *found, uint64_t *ret_keys,
+                             struct kerrinfo *e)
+{
+    const struct audit_wanted wanted = {.stop = &stop};
+    AUTO_AUDIT a = {.tables = NULL};
+    AUTO_BBOLT db = {.page_size = 0};
+    walks = 0;
+    stop = 0;
+    stop_in_walk = walk;
+    memcpy(leaf, all, PAGE_BYTES);
+    second_leaf = all;
+    enum kerr k = audit_begin(&wanted, &a, e);
+    k = k == KERR_OK ? bbolt_open(buf_view(&file), "file", &db, e) : k;
+    k = k == KERR_OK ? audit_db(&a, &db, walk == 0 ? stop_at_once : NULL, NULL, found, e) : k;
+    k = k == KERR_OK ? audit_judge(&a, e) : k;
+    *ret_keys = a.totals.keys;
+    return k;
+}
+
+/* By what progress does, and at the beginning of either walk: the report says so, and is none of
+ * what is not in it. */
+static void stopped(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    struct audit_store found;
+    uint64_t keys = 0;
+    assert_ok(&e, run_stopped(0, &found, &keys, &e));
+    assert_true(found.is_partial);
+    assert_int_equal(keys, 0);
+    assert_int_equal(told_total, 2 * file.len);
+    assert_ok(&e, run_stopped(2, &found, &keys, &e));
+    assert_true(found.is_partial);
+    assert_int_equal(keys, 0);
+    assert_ok(&e, run_stopped(3, &found, &keys, &e));
+    assert_false(found.is_partial);
+    assert_true(keys > 5);
+    stop_in_walk = 0;
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(more_or_fewer_records),
+        cmocka_unit_test(stopped),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

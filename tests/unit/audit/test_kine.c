@@ -210,6 +210,37 @@ static void test_log(void **state)
     kine_file_done(&f);
 }
 
+static volatile sig_atomic_t stop;
+
+static void stop_at_once(void *ctx, uint64_t done, uint64_t total)
+{
+    (void)ctx;
+    (void)done;
+    (void)total;
+    stop = 1;
+}
+
+static void test_stopped(void **state)
+{
+    (void)state;
+    struct kine_file f;
+    struct result r = {.kine = NULL};
+    const struct audit_wanted wanted = {.is_passing = true, .stop = &stop};
+    kine_file_new(&f, false, KINE_FILE_SCHEMA);
+    PUT(&f, "secrets/default/a", SECRET);
+    PUT(&f, "secrets/default/b", SECRET);
+    kine_file_read(&f);
+    assert_ok(&e, audit_begin(&wanted, &r.audit, &e));
+    assert_ok(&e, sqlite_pages_open(buf_view(&f.db), buf_view(&f.wal), "file", &r.pages, &e));
+    assert_ok(&e, kine_open(&r.pages, &r.kine, &e));
+    assert_ok(&e, audit_kine(&r.audit, r.kine, &r.pages, stop_at_once, NULL, &r.found, &e));
+    assert_ok(&e, audit_judge(&r.audit, &e));
+    assert_true(r.found.is_partial);
+    assert_int_equal(r.audit.totals.keys, 0);
+    done(&r);
+    kine_file_done(&f);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -233,7 +264,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),      cmocka_unit_test(test_findings),
         cmocka_unit_test(test_left_over), cmocka_unit_test(test_log),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_refused),   cmocka_unit_test(test_stopped),
     };
     return cmocka_run_group_tests_name("audit.kine", tests, NULL, NULL);
 }
