@@ -248,6 +248,9 @@ void audit_done(struct audit *a);
 enum kerr audit_note_key(struct audit *a, struct bytes key, struct kerrinfo *e) MUST_CHECK;
 /* Ends that. NOTFOUND when no key looks like Kubernetes'. */
 enum kerr audit_take_prefixes(struct audit *a, struct kerrinfo *e) MUST_CHECK;
+/* After the source was read: a prefix that was given, the `at`th, is not what it should be, in one
+ * sentence with what to do. False when nothing is wrong with it. */
+bool audit_prefix_doubt(const struct audit *a, size_t at, char *to, size_t to_size);
 /* Counts a live key. When proving, its bytes are needed until audit_settle, also where they pass.
  */
 enum kerr audit_live(struct audit *a, struct bytes key, struct bytes value, uint64_t mod_revision,

@@ -6,54 +6,6 @@
 #include "audit/tables.h"
 #include "base/text.h"
 
-#define PREFIX_DEFAULT "/registry/"
-
-/* ---- prefixes ---- */
-
-enum kerr audit_note_key(struct audit *a, struct bytes key, struct kerrinfo *e)
-{
-    struct audit_tables *t = a->tables;
-    const struct bytes preset = bytes_of_text(PREFIX_DEFAULT);
-    struct bytes prefix;
-    t->has_default_prefix = t->has_default_prefix ||
-                            (key.len > preset.len && memcmp(key.ptr, preset.ptr, preset.len) == 0);
-    if (a->wanted.prefix_count > 0 || !resource_prefix_of(key, &prefix)) {
-        return KERR_OK;
-    }
-    for (size_t i = 0; i < a->prefix_count; i++) {
-        if (bytes_equal(a->prefixes[i], prefix)) {
-            return KERR_OK;
-        }
-    }
-    if (a->prefix_count == AUDIT_PREFIXES_MAX) {
-        return kerr_set(e, KERR_LIMIT,
-                        "more than %d prefixes: name those to be looked at with "
-                        "--prefix",
-                        AUDIT_PREFIXES_MAX);
-    }
-    enum kerr k = tables_keep(a, &prefix, e);
-    if (k == KERR_OK) {
-        a->prefixes[a->prefix_count++] = prefix;
-    }
-    return k;
-}
-
-enum kerr audit_take_prefixes(struct audit *a, struct kerrinfo *e)
-{
-    const struct audit_tables *t = a->tables;
-    if (a->prefix_count == 0 && t->has_default_prefix) {
-        a->prefixes[a->prefix_count++] = bytes_of_text(PREFIX_DEFAULT);
-    }
-    if (a->prefix_count == 0) {
-        return kerr_set(
-            e, KERR_NOTFOUND,
-            "no key of Kubernetes in it: neither PREFIX/namespaces/default nor anything "
-            "below " PREFIX_DEFAULT "; name the API server's --etcd-prefix with "
-            "--prefix");
-    }
-    return KERR_OK;
-}
-
 /* ---- live keys ---- */
 
 uint64_t count_seed_hash(const struct stored_value *v)

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "audit/live_scan.h"
+#include "audit/tables.h"
 #include "audit/window.h"
 #include "base/clock.h"
 
@@ -309,6 +310,9 @@ static enum kerr count_range(struct live *l, struct bytes from, struct bytes end
     struct etcd_page page;
     enum kerr k = live_ask(l, &range, no_key, NULL, &page, e);
     l->total += k == KERR_OK ? page.count : 0;
+    if (k == KERR_OK && page.count > 0) {
+        prefix_has_keys(l->audit, from);
+    }
     return k;
 }
 

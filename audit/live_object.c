@@ -6,9 +6,9 @@
  */
 #include "audit/live_scan.h"
 #include "audit/object.h"
+#include "audit/tables.h"
 
-#define KEY_MAX        ((size_t)4096) /* of a path of names, 253 characters each at most */
-#define PREFIX_DEFAULT "/registry/"
+#define KEY_MAX ((size_t)4096) /* of a path of names, 253 characters each at most */
 
 /* ---- one answer ---- */
 
@@ -97,10 +97,11 @@ enum kerr live_read_object(struct live *l, struct kerrinfo *e)
     struct audit *a = l->audit;
     enum kerr k = KERR_OK;
     if (a->prefix_count == 0) {
-        a->prefixes[a->prefix_count++] = bytes_of_text(PREFIX_DEFAULT);
+        a->prefixes[a->prefix_count++] = bytes_of_text(TABLES_PREFIX);
     }
     audit_shows(a, AUDIT_OLD_REVISIONS);
     for (size_t i = 0; i < a->prefix_count && k == KERR_OK; i++) {
+        prefix_has_keys(a, a->prefixes[i]); /* for all that is known */
         k = read_key(l, a->prefixes[i], e);
     }
     return k;

@@ -10,8 +10,10 @@ struct audit_tables {
     struct index resources; /* by name */
     struct index key_ids;   /* by class, provider and id */
     struct index seeds;
-    bool has_default_prefix; /* a key below /registry/ was noted */
-    struct kept *kept;       /* copies of what passes */
+    bool has_default_prefix;                  /* a key below /registry/ was noted */
+    bool prefix_has_keys[AUDIT_PREFIXES_MAX]; /* of those that were given */
+    struct bytes other_prefix;                /* of a cluster, below none that was given */
+    struct kept *kept;                        /* copies of what passes */
 };
 
 /* Appends a row, all zero, to an array that grows up to `max` rows. */
@@ -54,6 +56,10 @@ struct audit_item {
     enum proof proof;
     const char *why; /* of PROOF_REFUTED and PROOF_OPEN, static */
 };
+
+#define TABLES_PREFIX "/registry/" /* kube-apiserver's own */
+/* There are keys below a prefix that was given, and so below those that it begins with. */
+void prefix_has_keys(struct audit *a, struct bytes prefix);
 
 /* What the form of a value and the configuration say of it; `key` and `resource` are filled. */
 void item_judge(const struct audit *a, struct bytes value, struct audit_item *to);

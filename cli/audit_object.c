@@ -18,9 +18,13 @@ static const char *const source_types[] = {"AES_GCM_KEY", "HKDF_SHA256_XNONCE_AE
 
 /* ---- what is told ---- */
 
-const char *audit_object_state(const struct audit_object *o)
+const char *audit_object_state(const struct audit_report *r)
 {
-    return audit_object_live(o) != NULL ? "live" : o->count > 0 ? "deleted" : "absent";
+    const struct audit_object *o = r->audit->object;
+    return audit_object_live(o) != NULL ? "live"
+           : r->source->is_partial      ? "unknown"
+           : o->count > 0               ? "deleted"
+                                        : "absent";
 }
 
 const struct audit_resource *audit_object_resource(const struct audit *a)

@@ -6,8 +6,8 @@
 #include "audit/object.h"
 #include "cli/audit_report.h"
 
-/* "live"; "deleted", with something left of it; "absent". */
-const char *audit_object_state(const struct audit_object *o);
+/* "live"; "deleted", with something left of it; "absent"; "unknown" when not all was read. */
+const char *audit_object_state(const struct audit_report *r);
 /* NULL: nothing of the object was found. */
 const struct audit_resource *audit_object_resource(const struct audit *a);
 /* Whether a finding is about the object, and not about what else was not looked at. */

@@ -72,6 +72,7 @@ static void put_source(struct doc *d, const struct audit_report *r)
     doc_text(d, "name", s->etcd != NULL ? etcd_endpoint(s->etcd) : s->name);
     doc_u64(d, "revision", s->found.revision);
     put_maybe(d, "compact_revision", s->found.compact_revision);
+    doc_bool(d, "is_partial", s->is_partial);
     doc_array(d, "prefixes");
     for (size_t i = 0; i < r->audit->prefix_count; i++) {
         doc_view(d, NULL, r->audit->prefixes[i]);
@@ -96,7 +97,7 @@ static void put_judgement(struct doc *d, const struct audit *a)
     }
     doc_text(d, "verdict", audit_verdict_names[a->verdict]);
     doc_bool(d, "has_residue", a->has_residue);
-    doc_bool(d, "met", a->is_met && live != NULL);
+    doc_bool(d, "as_demanded", a->is_met && live != NULL);
 }
 
 static void put_findings(struct doc *d, const struct audit *a)
@@ -147,7 +148,7 @@ static enum kerr put_doc(const struct audit_report *r, bool is_yaml, struct audi
     put_view(&d, "etcd_key", o->key.len > 0, o->key);
     doc_text(&d, "resource",
              audit_object_resource(a) == NULL ? NULL : audit_object_resource(a)->name);
-    doc_text(&d, "state", audit_object_state(o));
+    doc_text(&d, "state", audit_object_state(r));
     doc_time(&d, "started_at", r->started_s);
     put_source(&d, r);
     put_judgement(&d, a);

@@ -152,7 +152,7 @@ enum kerr audit_write_object_table(const struct audit_report *r, struct audit_si
     struct appender out = appender_on(&to->text, e);
     put_text(&out, "object", a->wanted.object);
     put_line(&out, "etcd key", o->key);
-    put_text(&out, "state", audit_object_state(o));
+    put_text(&out, "state", audit_object_state(r));
     if (live != NULL) {
         put_stored(&out, a, live);
     }

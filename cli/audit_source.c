@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "cli/out.h"
 
 #define EXIT_UNREAD   3
 #define OPTIONS_BYTES 256
@@ -142,6 +143,16 @@ void audit_source_done(struct audit_source *s)
     }
     free(s->files);
     *s = (struct audit_source){.kind = NULL};
+}
+
+void audit_source_warn(const struct audit_source *s, const struct audit *a)
+{
+    char doubt[AUDIT_TEXT_BYTES];
+    for (size_t i = 0; i < a->prefix_count && !s->is_partial; i++) {
+        if (audit_prefix_doubt(a, i, doubt, sizeof doubt)) {
+            out_warn("%s: %s", s->name, doubt);
+        }
+    }
 }
 
 enum kerr audit_source_read(struct audit_source *s, const struct options *o, struct audit *a,

@@ -78,6 +78,9 @@ void audit_source_done(struct audit_source *s);
 enum kerr audit_source_read(struct audit_source *s, const struct options *o, struct audit *a,
                             const struct audit_told *told, struct kerrinfo *e) MUST_CHECK;
 
+/* After that: warns of each --prefix that is not what it should be, once all was read. */
+void audit_source_warn(const struct audit_source *s, const struct audit *a);
+
 /* ---- for the kinds ---- */
 
 /* Opens and maps a file; takes the path over. BUSY when a program that writes it holds its lock. */

@@ -63,6 +63,9 @@ static enum kerr read_source(const struct options *o, struct audit *a, struct au
     const struct audit_told told = {.fn = o->is_quiet ? NULL : show_progress, .ctx = &progress};
     enum kerr k = audit_source_read(source, o, a, &told, e);
     end_progress(&progress);
+    if (k == KERR_OK) {
+        audit_source_warn(source, a);
+    }
     return k;
 }
 

@@ -108,6 +108,9 @@ static enum kerr read_source(struct needs *n, const struct options *o,
     enum kerr k = audit_begin(&wanted, &a, e);
     k = k == KERR_OK ? audit_source_open(kind, o, &source, e) : k;
     k = k == KERR_OK ? audit_source_read(&source, o, &a, &nobody, e) : k;
+    if (k == KERR_OK) {
+        audit_source_warn(&source, &a);
+    }
     if (k == KERR_OK && source.is_partial) {
         k = kerr_set(e, KERR_IO, "interrupted: a key may be needed by what was not read");
     }

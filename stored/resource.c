@@ -214,6 +214,19 @@ bool resource_prefix_of(struct bytes key, struct bytes *ret)
     return false;
 }
 
+bool resource_is_within(struct bytes prefix, struct bytes *ret)
+{
+    struct resource_key found;
+    for (size_t at = 2; at < prefix.len; at++) {
+        struct bytes rest = bytes_of(prefix.ptr + at, prefix.len - at);
+        if (prefix.ptr[at - 1] == '/' && take_built_in(&rest, &found)) {
+            *ret = bytes_of(prefix.ptr, at);
+            return true;
+        }
+    }
+    return false;
+}
+
 bool resource_of_kind(struct bytes api_version, struct bytes kind,
                       char to[static RESOURCE_KIND_MAX], struct resource_key *ret)
 {

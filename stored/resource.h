@@ -40,6 +40,10 @@ void resource_text(const struct resource_key *r, char *to, size_t to_size);
  * `kube-system`, which each cluster has. False for every other key. */
 bool resource_prefix_of(struct bytes key, struct bytes *ret);
 
+/* Whether a prefix goes on behind where a cluster's keys begin, into a built-in resource, as
+ * "/registry/secrets/" does. *ret is its part up to there. */
+bool resource_is_within(struct bytes prefix, struct bytes *ret);
+
 /* Resource and group that an object says itself: {"apps/v1", "Deployment"} gives deployments, apps.
  * The plural is made as Kubernetes makes it; `to` gets its text and backs ret->resource. */
 #define RESOURCE_KIND_MAX 128

@@ -144,7 +144,8 @@ def test_not_there(audit, shown):  # noqa: F811
         assert "state            absent" in ran.out
     made = shown(db, "secrets/default/b", code=1)
     assert made["state"] == "absent" and made["stored"] is made["etcd_key"] is made["resource"] is None
-    assert made["history"] == [] and made["met"] is False and made["findings"] == []
+    assert made["history"] == made["findings"] == []
+    assert made["as_demanded"] is made["source"]["is_partial"] is False
 
 
 def test_deleted(audit, shown):  # noqa: F811

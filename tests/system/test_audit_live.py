@@ -119,6 +119,17 @@ def test_many_pages_and_prefixes(workspace):
     assert report["totals"]["keys"] == count - 2
     assert live(etcd, "--prefix", "/zz/")["totals"]["keys"] == 1
 
+    # A prefix is no filter, and one without keys is told; a part of another one is read with it.
+    def warned(*prefixes):
+        words = [word for prefix in prefixes for word in ("--prefix", prefix)]
+        ran = Tool().run("audit", "--endpoints", etcd.url, *words, "-q", "-o", "json")
+        return [line for line in ran.err.splitlines() if "--prefix" in line]
+    assert warned("/registry/") == warned("/zz/", "/registry/") == []
+    (line,) = warned("/registry/secrets/")
+    assert "say --prefix /registry/," in line
+    (line,) = warned("/registry/", "/none/")
+    assert "/none/: no key begins with it" in line
+
     # Another prefix is found behind and before /registry/, at some depth.
     etcd.put_many({"/a/deep/one/namespaces/default": b"k8s\0", "/zy/b/namespaces/kube-system": b"x"})
     report = live(etcd, code=1)

@@ -92,6 +92,33 @@ static void test_put_key(void **state)
     }
 }
 
+static void test_within(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *prefix;
+        const char *root; /* NULL: it is one itself */
+    } rows[] = {
+        {"/registry/secrets/", "/registry/"},
+        {"/registry/secrets/default/", "/registry/"},
+        {"/kubernetes.io/services/specs/", "/kubernetes.io/"},
+        {"/a/b/minions/", "/a/b/"},
+        {"registry/secrets/", "registry/"},
+        {"/registry/", NULL},
+        {"/secrets/", NULL},
+        {"/registry/secretsx/", NULL},
+        {"/a/b/", NULL},
+        {"/", NULL},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct bytes root = {0};
+        bool is_one = resource_is_within(bytes_of_text(rows[i].prefix), &root);
+        assert_int_equal(is_one, rows[i].root != NULL);
+        assert_true(!is_one || bytes_equal_text(root, rows[i].root));
+    }
+}
+
 static void test_prefix(void **state)
 {
     (void)state;
@@ -136,9 +163,8 @@ static void test_kind(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_put_key),
-        cmocka_unit_test(test_prefix),
+        cmocka_unit_test(test_keys),   cmocka_unit_test(test_put_key),
+        cmocka_unit_test(test_within), cmocka_unit_test(test_prefix),
         cmocka_unit_test(test_kind),
     };
     return cmocka_run_group_tests_name("stored.resource", tests, NULL, NULL);
