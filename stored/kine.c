@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "stored/kine_vfs.h"
@@ -249,6 +250,26 @@ void kine_close(struct kine **k)
     }
     free(*k);
     *k = NULL;
+}
+
+enum kerr kine_check(struct kine *k, struct kerrinfo *e)
+{
+    AUTO_STATEMENT s = NULL;
+    bool has_row = false;
+    enum kerr r = prepare(k, "PRAGMA main.integrity_check(1)", &s, e);
+    r = r == KERR_OK ? step(k, s, &has_row, e) : r;
+    if (r != KERR_OK || (has_row && is_text(s, 0, "ok"))) {
+        return r;
+    }
+    const unsigned char *said = has_row ? sqlite3_column_text(s, 0) : NULL;
+    if (said == NULL) {
+        return kerr_set(e, KERR_NOMEM, "no memory for what SQLite says");
+    }
+    const char *line = strchr((const char *)said, '\n'); /* behind which database it is */
+    char text[CAUSE_BYTES];
+    text_escape(bytes_of_text(line != NULL ? line + 1 : (const char *)said), text, sizeof text);
+    return kerr_set(e, KERR_FORMAT, "%s: damaged: SQLite's check of it says: %s", k->pages->name,
+                    text);
 }
 
 /* ---- rows ---- */

@@ -44,6 +44,11 @@ enum kerr kine_open(struct sqlite_pages *pages, struct kine **ret, struct kerrin
 void kine_close(struct kine **k); /* NULL is fine */
 #define AUTO_KINE AUTO(kine_close) struct kine *
 
+/* All that SQLite itself can check: pages, their free bytes, and that table and indexes say the
+ * same, so that a name or number of a row that was changed is found. Nothing guards values. Takes
+ * as long as some reads. FORMAT with SQLite's words. */
+enum kerr kine_check(struct kine *k, struct kerrinfo *e) MUST_CHECK;
+
 typedef enum kerr kine_row_fn(void *ctx, const struct kine_row *row, struct kerrinfo *e);
 /* All rows, ids ascending. Without values, `value` and `old_value` are empty: faster by far. */
 enum kerr kine_rows(struct kine *k, bool with_values, kine_row_fn *fn, void *ctx,

@@ -159,23 +159,32 @@ static bool has_more_of_round(const struct sqlite_pages *p, uint32_t from)
     return false;
 }
 
+static enum kerr lost_frames(const struct sqlite_pages *p, uint32_t frame, const char *what,
+                             struct kerrinfo *e)
+{
+    const uint8_t *h = sqlite_frame(p, frame);
+    return sqlite_damaged(p, be32_at(h), h, e,
+                          "frame %" PRIu32
+                          " has a wrong %s and others follow: SQLite would not see "
+                          "them",
+                          frame, what);
+}
+
 /* Finds the end of the last transaction and the pages of the database behind it. */
 static enum kerr read_frames(struct sqlite_pages *p, struct sum chain, uint32_t *ret_count,
                              struct kerrinfo *e)
 {
-    for (uint32_t i = 0; i < p->frame_count && is_of_round(p, i); i++) {
-        if (!take_frame(p, i, &chain)) {
-            if (!has_more_of_round(p, i + 1)) {
-                break;
-            }
-            /* Whoever appends had perhaps not ended this frame, but has, now that others follow. */
-            if (!take_frame(p, i, &chain)) {
-                const uint8_t *h = sqlite_frame(p, i);
-                return sqlite_damaged(p, be32_at(h), h, e,
-                                      "frame %" PRIu32 " has a wrong checksum and others follow: "
-                                      "SQLite would not see them",
-                                      i);
-            }
+    for (uint32_t i = 0; i < p->frame_count; i++) {
+        bool is_next = is_of_round(p, i) && take_frame(p, i, &chain);
+        if (!is_next && !has_more_of_round(p, i + 1)) {
+            break;
+        }
+        /* Whoever appends had perhaps not ended this frame, but has, now that others follow. */
+        if (!is_next && !is_of_round(p, i)) {
+            return lost_frames(p, i, "salt", e);
+        }
+        if (!is_next && !take_frame(p, i, &chain)) {
+            return lost_frames(p, i, "checksum", e);
         }
         uint32_t commit = be32_at(sqlite_frame(p, i) + FRAME_COMMIT);
         if (commit != 0) {

@@ -12,8 +12,8 @@
  *
  * Every number of the files is checked before it is used; a page is entered once, so a walk ends
  * and reads no byte twice. What breaks a rule is FORMAT with page and byte. A frame with a wrong
- * checksum ends the log, as for SQLite, but is FORMAT when frames of the same round follow it:
- * they hold transactions that nobody would see any more.
+ * checksum or salt ends the log, as for SQLite, but is FORMAT when frames of the same round follow
+ * it: they hold transactions that nobody would see any more.
  *
  * The bytes may grow at the end of the log while they are read, by a program that appends to it;
  * nothing before may change. Memory: five bytes for each page. An object belongs to one thread.

@@ -250,6 +250,25 @@ def test_garbage_pages(audit, path):
     audit().ok()
 
 
+@pytest.mark.parametrize("name", ["rows", "name", "deleted"])
+def test_rows_that_are_lost_or_changed(audit, path, name):
+    """Tables keep no checksum: what is not used says it of rows, the indexes of names and numbers."""
+    db = Db(path, False)
+    db.db.execute("CREATE INDEX kine_id_deleted_index ON kine (id, deleted)")
+    db.put("/registry/namespaces/default", b"{}").put(SECRET + "a", ENCRYPTED).put(SECRET + "b", ENCRYPTED)
+    db.close()
+    audit().ok()
+    data = path.read_bytes()
+    if name == "rows":
+        assert data[PAGE + 4] == 3
+        patch(path, PAGE + 4, b"\x02")
+    elif name == "name":
+        patch(path, data.index(b"default/a", PAGE) + 8, b"x")
+    else:  # the types of the numbers 0 and 1 are 8 and 9
+        patch(path, data.index(SECRET.encode() + b"b", PAGE) - 7, b"\x09")
+    audit().refused(3, "state.db", "damaged")
+
+
 DAMAGES = {
     "version": (19, b"\x07", "version 7"),
     "pages": (28, b"\x00\x10\x00\x00", "cut off"),
@@ -277,6 +296,8 @@ def test_damaged_log(audit, path):
     path.with_name("state.db-shm").unlink(missing_ok=True)
     for offset, data, words in ((0, b"\0", "state.db-wal: damaged at byte 0"),
                                 (32 + 10 * (24 + PAGE) + 100, b"\xee" * 9, "frame 10 has a wrong"),
+                                (32 + 10 * (24 + PAGE) + 8, b"\xee" * 4, "10 has a wrong salt"),
+                                (16, b"\xee" * 8, "state.db-wal: damaged at byte 0"),
                                 (8, b"\x00\x00\x08\x00", "state.db-wal: damaged at byte 0")):
         log.write_bytes(good)
         patch(log, offset, data)
