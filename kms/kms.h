@@ -32,6 +32,9 @@
 #define KMS_STATUS_RESPONSE_MAX   4096
 #define KMS_DECRYPT_RESPONSE_MAX  2048
 
+/* The uid of kms_client's requests: what a daemon's log shows. */
+#define KMS_AUDIT_UID "etcdseal-audit"
+
 enum kms_method { KMS_STATUS, KMS_ENCRYPT, KMS_DECRYPT, KMS_METHOD_COUNT };
 
 struct kms_annotation {

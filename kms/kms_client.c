@@ -9,8 +9,6 @@
 #define PATH_STATUS  "/v2.KeyManagementService/Status"
 #define PATH_DECRYPT "/v2.KeyManagementService/Decrypt"
 
-#define UID "etcdseal-audit" /* what a daemon's log shows; kube-apiserver sends a UUID */
-
 #define TRIES_FULL         20         /* of a call that its plugin has no room for */
 #define TRIES_UNCLEAR      3          /* of one that it refuses without saying why */
 #define TRY_AGAIN          100000000L /* ns */
@@ -159,7 +157,7 @@ enum kerr kms_client_decrypt(struct kms_client *c, const struct kms_sealed_seed 
     struct rpc_status status;
     struct kerrinfo why = {0};
     buf_init(&request, KMS_DECRYPT_REQUEST_MAX);
-    enum kerr k = kms_encode_decrypt_request(seed, UID, &request, e);
+    enum kerr k = kms_encode_decrypt_request(seed, KMS_AUDIT_UID, &request, e);
     if (k != KERR_OK) {
         return k;
     }

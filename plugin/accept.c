@@ -38,8 +38,9 @@ struct conn {
     struct acceptor *owner;
     struct loop_source source; /* the accepted socket, later its duplicate */
     struct peer peer;
-    int rpc_fd;        /* the number that gRPC knows; -1 while it waits */
-    uint64_t until_ms; /* while it waits */
+    int rpc_fd;                 /* the number that gRPC knows; -1 while it waits */
+    uint64_t until_ms;          /* while it waits */
+    struct auditor_tally tally; /* under the lock while it is in the list */
     struct conn *next;
 };
 
@@ -107,6 +108,9 @@ static void conn_drop(struct conn *c)
     (void)pthread_mutex_unlock(&a->lock);
     log_event(LOG_LEVEL_DEBUG, "connection-end", log_u64("peer_uid", c->peer.uid),
               log_u64("peer_pid", (uint64_t)c->peer.pid));
+    if (a->config.auditors != NULL) {
+        auditors_ended(a->config.auditors, &c->peer, &c->tally);
+    }
     free(c);
 }
 
@@ -404,21 +408,42 @@ struct acceptor_counts acceptor_counts(struct acceptor *a)
     return counts;
 }
 
-bool acceptor_peer(struct acceptor *a, const char *rpc_peer, struct peer *ret)
+/* The connection behind gRPC's text; NULL: none. Under the lock. */
+static struct conn *conn_of(struct acceptor *a, const char *rpc_peer)
 {
     uint64_t fd = 0;
     if (strncmp(rpc_peer, "fd:", 3) != 0 ||
         text_to_u64(rpc_peer + 3, "descriptor", 0, INT32_MAX, &fd, NULL) != KERR_OK) {
-        return false;
+        return NULL;
     }
-    bool is_found = false;
+    struct conn *c = a->conns;
+    while (c != NULL && c->rpc_fd != (int)fd) {
+        c = c->next;
+    }
+    return c;
+}
+
+bool acceptor_peer(struct acceptor *a, const char *rpc_peer, struct peer *ret)
+{
     (void)pthread_mutex_lock(&a->lock);
-    for (const struct conn *c = a->conns; c != NULL && !is_found; c = c->next) {
-        if (c->rpc_fd == (int)fd) {
-            *ret = c->peer;
-            is_found = true;
-        }
+    const struct conn *c = conn_of(a, rpc_peer);
+    bool is_found = c != NULL;
+    if (is_found) {
+        *ret = c->peer;
     }
     (void)pthread_mutex_unlock(&a->lock);
     return is_found;
+}
+
+void acceptor_decrypt(struct acceptor *a, const char *rpc_peer, const struct auditor_call *call,
+                      struct auditor_seen *ret)
+{
+    (void)pthread_mutex_lock(&a->lock);
+    struct conn *c = conn_of(a, rpc_peer);
+    if (c != NULL) {
+        ret->is_known = true;
+        ret->peer = c->peer;
+        auditor_tally_add(&c->tally, call, ret);
+    }
+    (void)pthread_mutex_unlock(&a->lock);
 }

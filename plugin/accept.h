@@ -9,12 +9,13 @@
  * side ends it, so that connections can be counted, capped and named in the log. Where there are
  * several rows none can hold so many that the others are shut out.
  *
- * One thread (that of the loop) uses it, but for acceptor_peer and acceptor_counts, which any
- * thread may call.
+ * One thread (that of the loop) uses it, but for acceptor_peer, acceptor_decrypt and
+ * acceptor_counts, which any thread may call.
  */
 #ifndef ETCDSEAL_PLUGIN_ACCEPT_H
 #define ETCDSEAL_PLUGIN_ACCEPT_H
 
+#include "plugin/auditors.h"
 #include "plugin/loop.h"
 #include "plugin/metrics.h"
 #include "plugin/peers.h"
@@ -31,6 +32,7 @@ struct acceptor_config {
     size_t connections_max;
     unsigned preface_ms;
     struct metrics *metrics;
+    struct auditors *auditors; /* told when a connection ends; may be NULL */
     accept_hand_fn *hand;
     void *hand_ctx;
 };
@@ -54,5 +56,8 @@ struct acceptor_counts acceptor_counts(struct acceptor *a);
 /* Who is behind gRPC's text for a connection ("fd:12"). Best effort, for the log: the number may
  * have been used again. False when no such connection is known. */
 bool acceptor_peer(struct acceptor *a, const char *rpc_peer, struct peer *ret);
+/* An auditors_add_fn without its types: adds a Decrypt call to the tally of the same connection. */
+void acceptor_decrypt(struct acceptor *a, const char *rpc_peer, const struct auditor_call *call,
+                      struct auditor_seen *ret);
 
 #endif

@@ -149,6 +149,13 @@ static bool find_peer(void *ctx, const char *rpc_peer, struct peer *ret)
     return acceptor_peer(d->acceptor, rpc_peer, ret);
 }
 
+static void add_decrypt(void *ctx, const char *rpc_peer, const struct auditor_call *call,
+                        struct auditor_seen *ret)
+{
+    const struct daemon *d = ctx;
+    acceptor_decrypt(d->acceptor, rpc_peer, call, ret);
+}
+
 static enum kerr make_rpc(struct daemon *d, struct kerrinfo *e)
 {
     struct rpc_class classes[CONFIG_PEERS_MAX];
@@ -173,6 +180,7 @@ static enum kerr make_rpc(struct daemon *d, struct kerrinfo *e)
 static enum kerr make_service(struct daemon *d, struct kerrinfo *e)
 {
     enum kerr k = metrics_new(&d->metrics, e);
+    k = k == KERR_OK ? auditors_new(d->metrics, add_decrypt, d, &d->auditors, e) : k;
     k = k == KERR_OK ? provider_open(d->first, &d->provider, e) : k;
     if (k == KERR_OK && provider_may_wait(d->provider)) {
         k = workers_new(&d->workers, e);
@@ -184,12 +192,14 @@ static enum kerr make_service(struct daemon *d, struct kerrinfo *e)
                                    .version =
                                        d->first->version == CONFIG_VERSION_V2 ? "v2" : "v2beta1",
                                    .metrics = d->metrics,
+                                   .auditors = d->auditors,
                                    .workers = d->workers,
                                    .peer = find_peer,
                                    .peer_ctx = d};
     k = kms_service_new(&c, &d->service, e);
     if (k == KERR_OK) {
         kms_service_set_rules(d->service, d->config);
+        auditors_set_rows(d->auditors, d->config->peers, d->config->peer_count);
     }
     return k == KERR_OK ? make_rpc(d, e) : k;
 }
@@ -295,6 +305,7 @@ static enum kerr start_serving(struct daemon *d, struct kerrinfo *e)
                                 .connections_max = d->first->socket_connections_max,
                                 .preface_ms = ACCEPT_PREFACE_MS,
                                 .metrics = d->metrics,
+                                .auditors = d->auditors,
                                 .hand = hand_to_rpc,
                                 .hand_ctx = d};
     enum kerr k = acceptor_new(&a, d->config->peers, d->config->peer_count, &d->acceptor, e);
@@ -398,6 +409,7 @@ static void finish(struct daemon *d)
         rpc_stop();
     }
     kms_service_free(d->service);
+    auditors_free(d->auditors);
     provider_close(d->provider);
     metrics_free(d->metrics);
     if (d->loop != NULL) {

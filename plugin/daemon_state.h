@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "plugin/accept.h"
+#include "plugin/auditors.h"
 #include "plugin/kms_service.h"
 #include "plugin/limit.h"
 #include "plugin/listen.h"
@@ -45,6 +46,7 @@ struct daemon {
 
     struct provider *provider;
     struct metrics *metrics;
+    struct auditors *auditors;
     struct workers *workers; /* NULL when no call waits */
     struct kms_service *service;
     bool is_rpc_started;

@@ -23,6 +23,7 @@ _Static_assert((int)KMS_ANNOTATIONS_MAX == (int)PROVIDER_ANNOTATIONS_MAX, "copie
 
 struct kms_service {
     struct kms_backend backend;
+    struct auditors *auditors;
     struct workers *workers; /* NULL: no call waits */
     kms_service_peer_fn *peer;
     void *peer_ctx;
@@ -288,8 +289,15 @@ static void finish(const struct job *j, struct kms_answer *a)
 {
     struct kms_service *s = j->service;
     uint64_t took_ns = clock_mono_ns() - j->began_ns;
-    /* Counted before it is sent: who has the answer finds it in the metrics. */
+    /* Before it is sent: who has the answer finds it counted, and who got a seed stands in the log.
+     */
     metrics_request(s->backend.metrics, (enum kms_method)j->method, a->status, took_ns);
+    if (j->method == KMS_DECRYPT) {
+        auditors_decrypt(s->auditors, j->peer,
+                         &(struct auditor_call){.row = j->class_index,
+                                                .uid = a->reply.uid,
+                                                .is_unwrapped = a->status == 0});
+    }
     send_answer(j->call, a);
     log_call(s, &(struct call_note){.method = methods[j->method].name,
                                     .peer = j->peer,
@@ -385,6 +393,7 @@ enum kerr kms_service_new(const struct kms_service_config *c, struct kms_service
     }
     s->backend =
         (struct kms_backend){.provider = c->provider, .version = c->version, .metrics = c->metrics};
+    s->auditors = c->auditors;
     s->workers = c->workers;
     s->peer = c->peer;
     s->peer_ctx = c->peer_ctx;

@@ -16,6 +16,7 @@
 #ifndef ETCDSEAL_PLUGIN_KMS_SERVICE_H
 #define ETCDSEAL_PLUGIN_KMS_SERVICE_H
 
+#include "plugin/auditors.h"
 #include "plugin/metrics.h"
 #include "plugin/peers.h"
 #include "plugin/workers.h"
@@ -32,6 +33,7 @@ struct kms_service_config {
     struct provider *provider; /* must outlive the service */
     const char *version;       /* "v2" or "v2beta1": static, constant while the process lives */
     struct metrics *metrics;
+    struct auditors *auditors; /* told of each Decrypt */
     struct workers *workers;   /* for calls that wait; NULL when the provider never does */
     kms_service_peer_fn *peer; /* may be NULL */
     void *peer_ctx;

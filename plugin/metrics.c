@@ -63,6 +63,8 @@ struct metrics {
     uint64_t requests[METHOD_ROWS][STATUS_COUNT];
     struct histogram durations[KMS_METHOD_COUNT];
     struct key_row keys[METRICS_KEYS_MAX];
+    uint64_t auditor_unwrapped;
+    uint64_t auditor_refused;
     uint64_t refused[METRICS_REFUSED_COUNT];
     uint64_t reloads[RELOAD_REASON_COUNT][RELOAD_RESULT_COUNT];
 };
@@ -179,6 +181,14 @@ void metrics_decrypt(struct metrics *m, struct bytes key_id, const char *state, 
     struct key_row *row = row_for(m, key_id);
     row->by_state[state_index(state)]++;
     row->last_s = now_s > row->last_s ? now_s : row->last_s; /* wall clocks step back */
+    (void)pthread_mutex_unlock(&m->lock);
+}
+
+void metrics_auditor(struct metrics *m, bool is_unwrapped)
+{
+    (void)pthread_mutex_lock(&m->lock);
+    m->auditor_unwrapped += is_unwrapped;
+    m->auditor_refused += !is_unwrapped;
     (void)pthread_mutex_unlock(&m->lock);
 }
 
@@ -314,6 +324,15 @@ static void put_decrypts(struct out *o, const struct metrics *m, const struct pr
             put_decrypt_row(o, key->id, state_names[state_index(key->state)], 0);
         }
     }
+}
+
+static void put_auditors(struct out *o, const struct metrics *m)
+{
+    static const char name[] = "etcdseal_auditor_decrypts_total";
+    put_head(o, name, "counter",
+             "Decrypt calls of peers that are auditors and not kube-apiserver, by how they ended.");
+    PUT(o, "%s{result=\"unwrapped\"} %llu\n", name, U64(m->auditor_unwrapped));
+    PUT(o, "%s{result=\"refused\"} %llu\n", name, U64(m->auditor_refused));
 }
 
 static void put_warning(struct out *o, const struct metrics_view *v)
@@ -512,6 +531,7 @@ enum kerr metrics_text(struct metrics *m, const struct metrics_view *v, struct b
     put_requests(&o, m);
     put_durations(&o, m);
     put_decrypts(&o, m, v->provider);
+    put_auditors(&o, m);
     put_reloads(&o, m, v);
     put_warning(&o, v);
     put_connections(&o, m, v);

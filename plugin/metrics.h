@@ -58,6 +58,8 @@ void metrics_request_refused(struct metrics *m, size_t method, int status);
 /* A Decrypt named a key that we have: `state` as provider_unwrap gives it. Only for calls that
  * authenticated or were refused because of that state; `now_s` is wall time. */
 void metrics_decrypt(struct metrics *m, struct bytes key_id, const char *state, uint64_t now_s);
+/* A Decrypt was answered to a peer that is an auditor (auditors.h). */
+void metrics_auditor(struct metrics *m, bool is_unwrapped);
 void metrics_refused(struct metrics *m, enum metrics_refusal r);
 void metrics_reload(struct metrics *m, enum reload_reason reason, enum reload_result result);
 

@@ -270,6 +270,7 @@ static enum kerr take_config(struct daemon *d, struct kerrinfo *e)
     }
     log_start(fresh->log_level, fresh->log_format);
     kms_service_set_rules(d->service, fresh);
+    auditors_set_rows(d->auditors, fresh->peers, fresh->peer_count);
     struct config *old = d->config;
     d->config = fresh;
     fresh = old == d->first ? NULL : old; /* freed here; the first one serves to the end */

@@ -430,6 +430,49 @@ static void test_peer_by_its_text(void **state)
     (void)close(fd);
 }
 
+/* As the daemon does it. */
+static void add_here(void *ctx, const char *rpc_peer, const struct auditor_call *call,
+                     struct auditor_seen *ret)
+{
+    (void)ctx;
+    acceptor_decrypt(acceptor, rpc_peer, call, ret);
+}
+
+static void test_decrypts_are_counted_to_their_connection(void **state)
+{
+    (void)state;
+    struct auditors *auditors = NULL;
+    assert_ok(&e, auditors_new(metrics, add_here, NULL, &auditors, &e));
+    config.auditors = auditors;
+    start(&me, 1);
+    int fd = connect_now();
+    send_text(fd, preface, PREFACE_LEN);
+    turn_for(20);
+    char text[32];
+    (void)snprintf(text, sizeof text, "fd:%d", handed_fd);
+    struct auditor_call call = {.uid = "", .is_unwrapped = true};
+    struct auditor_seen seen = {.is_known = false};
+    acceptor_decrypt(acceptor, text, &call, &seen);
+    assert_true(seen.is_known && !seen.is_counted && !seen.is_first);
+    assert_int_equal(seen.peer.pid, getpid());
+    call.is_auditor = true;
+    acceptor_decrypt(acceptor, text, &call, &seen);
+    assert_true(seen.is_counted && seen.is_first);
+    call.is_auditor = false;
+    acceptor_decrypt(acceptor, text, &call, &seen);
+    assert_true(seen.is_counted && !seen.is_first);
+    struct auditor_seen unknown = {.is_known = false};
+    acceptor_decrypt(acceptor, "fd:99999", &call, &unknown);
+    assert_false(unknown.is_known || unknown.is_counted);
+    (void)close(fd);
+    turn_for(20);
+    acceptor_decrypt(acceptor, text, &call, &unknown);
+    assert_false(unknown.is_known);
+    acceptor_free(acceptor);
+    acceptor = NULL;
+    auditors_free(auditors);
+}
+
 /* Without descriptors the connection stays in the queue: the loop must pause, not spin, and go on
  * when there are some again. */
 static void test_out_of_descriptors(void **state)
@@ -484,6 +527,7 @@ int main(void)
         TEST(test_a_server_that_does_not_take_it),
         TEST(test_stop_closes_what_waits_and_keeps_what_is_open),
         TEST(test_peer_by_its_text),
+        TEST(test_decrypts_are_counted_to_their_connection),
         TEST(test_out_of_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

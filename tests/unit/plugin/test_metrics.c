@@ -62,6 +62,8 @@ static void test_a_fresh_daemon(void **state)
     assert_sample("etcdseal_memory_lock_info{policy=\"strict\"}", "1");
     assert_sample("etcdseal_reloads_total{result=\"failed\",reason=\"watch\"}", "0");
     assert_sample("etcdseal_refused_connections_total{reason=\"peer\"}", "0");
+    assert_sample("etcdseal_auditor_decrypts_total{result=\"unwrapped\"}", "0");
+    assert_sample("etcdseal_auditor_decrypts_total{result=\"refused\"}", "0");
     assert_null(strstr(shown, "etcdseal_current_key_id_hash{"));
     assert_null(strstr(shown, "etcdseal_decrypts_total{"));
     /* What is not known has no sample: a 0 would look like a fact. */

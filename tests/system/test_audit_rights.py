@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may audit what: what etcdseald logs of a peer that unwraps without being kube-apiserver, the least
+rights of each way to audit, and a report that is made with rights and read without."""
+
+import os
+import time
+
+import grpc
+import pytest
+
+from parts.daemon import key_id_hash
+from parts.kms import Kms
+from parts.process import wait_until
+from test_audit import MARKER, Cluster
+
+AUDITOR = 65533  # any uid without a name that is not the daemon's, root's or 65534
+COUNTED = 'etcdseal_auditor_decrypts_total{result="%s"}'
+
+
+@pytest.fixture
+def cluster(workspace):
+    """Secrets under two keys, so that an audit unwraps two seeds; calls that go well aren't logged."""
+    made = Cluster(workspace)
+    made.daemon.config["log"] |= {"requests": False, "level": "warn"}
+    made.daemon.write_config()
+    made.daemon.reload()
+    path = made.serve("kms", "identity")
+    made.api.create_secret("one", MARKER)
+    second = made.daemon.tool.rotate()
+    made.daemon.wait_key(second)
+    wait_until("kube-apiserver writes with it", lambda: [
+        made.api.create_secret(f"two-{os.urandom(4).hex()}", MARKER),
+        made.api.writes_with_key(key_id_hash(second))][1], 120, 1)
+    made.path = path
+    return made
+
+
+def unwrap(kms, wrapped, uid):
+    """With this uid and no other, not even for none."""
+    return kms._call("Decrypt", uid=uid, ciphertext=wrapped.ciphertext, key_id=wrapped.key_id,
+                     annotations=dict(wrapped.annotations)).plaintext
+
+
+def auditor_events(daemon):
+    return [e for e in daemon.events() if e["event"].startswith("decrypt-by-auditor")]
+
+
+def test_a_proof_is_logged_and_kube_apiserver_is_not(cluster):
+    daemon = cluster.daemon
+    cluster.api.stop()
+    cluster.api.start()  # asks for both seeds again
+    assert auditor_events(daemon) == []
+    before = daemon.metrics()
+    assert before['etcdseal_requests_total{method="Decrypt",code="OK"}'] >= 2
+    assert before[COUNTED % "unwrapped"] == before[COUNTED % "refused"] == 0
+
+    report = cluster.audit(cluster.snapshot(), "--prove", "--encryption-config", cluster.path)
+    seeds = sum(row["seeds"] or 0 for row in report["key_ids"])
+    assert report["kms"][0]["unwrapped"] == seeds == 2
+    end = daemon.wait_event("decrypt-by-auditor-end")
+    begin, also_end = auditor_events(daemon)
+    assert also_end == end
+    assert (begin["event"], begin["level"], begin["reason"]) == ("decrypt-by-auditor", "warn", "uid")
+    assert (begin["uid"], begin["peer_uid"], begin["row"]) == ("etcdseal-audit", os.getuid(), 0)
+    assert (end["unwrapped"], end["refused"], end["row"]) == (seeds, 0, 0)
+    assert end["peer_pid"] == begin["peer_pid"] not in (os.getpid(), daemon.process.pid)
+    assert daemon.metrics()[COUNTED % "unwrapped"] == seeds
+    assert daemon.events("request") == []
+
+    # Without a proof nothing is unwrapped.
+    cluster.audit(cluster.snapshot(), "--encryption-config", cluster.path)
+    assert daemon.metrics()[COUNTED % "unwrapped"] == seeds and len(auditor_events(daemon)) == 2
+
+
+def test_a_row_that_may_only_decrypt(idle_daemon):
+    """Whatever uid it sends, also none; refused calls too; and one that says it is an audit in a row
+    that may do everything."""
+    daemon = idle_daemon
+    daemon.config["peers"] = [{"uid": os.getuid(), "methods": ["decrypt"]}]
+    daemon.config["log"]["requests"] = False
+    whole = daemon.config | {"peers": [{"uid": os.getuid()}]}
+    auditor, daemon.config = daemon.config, whole
+    daemon.write_config()
+    daemon.start()
+    with Kms(daemon.socket) as kms:
+        wrapped = kms.encrypt(b"x" * 32)
+        assert kms.unwrap(wrapped) == b"x" * 32
+        unwrap(kms, wrapped, "etcdseal-audit")
+    end = daemon.wait_event("decrypt-by-auditor-end", unwrapped=1)
+    assert [e.get("reason") for e in auditor_events(daemon)] == ["uid", None] and end["refused"] == 0
+
+    daemon.config = auditor
+    daemon.write_config()
+    daemon.reload()
+    daemon.wait_event("config-reloaded")
+    for uid in ("6d1a2ce4-0c8f-4bd0-8f5e-7f0f3c7d6a01", ""):
+        with Kms(daemon.socket) as kms:
+            unwrap(kms, wrapped, uid)
+            for body in (b"\x0a\x01x", b"\xff"):
+                with pytest.raises(grpc.RpcError):
+                    kms.raw("Decrypt", body)
+            begun = daemon.wait_event("decrypt-by-auditor", reason="row", row=0)
+            assert begun.get("uid") == (uid or None)
+        daemon.wait_event("decrypt-by-auditor-end", unwrapped=1, refused=2,
+                          peer_pid=os.getpid())
+    metrics = daemon.metrics()
+    assert (metrics[COUNTED % "unwrapped"], metrics[COUNTED % "refused"]) == (3, 4)
+
+
+def test_many_connections_make_few_lines(idle_daemon):
+    daemon = idle_daemon
+    daemon.config["log"]["requests"] = False
+    daemon.write_config()
+    daemon.start()
+    with Kms(daemon.socket) as kms:
+        wrapped = kms.encrypt(b"x" * 32)
+    began = time.monotonic()
+    for _ in range(60):
+        with Kms(daemon.socket) as kms:
+            unwrap(kms, wrapped, "etcdseal-audit")
+    assert daemon.metrics()[COUNTED % "unwrapped"] == 60
+    lines = len(auditor_events(daemon))
+    assert 20 <= lines <= 20 + 2 * (time.monotonic() - began + 1) < 120
+    time.sleep(1)
+    with Kms(daemon.socket) as kms:
+        unwrap(kms, wrapped, "etcdseal-audit")
+    assert daemon.wait_event("decrypt-by-auditor-end", unwrapped=1)
+    assert sum(e.get("suppressed", 0) for e in auditor_events(daemon)) == 122 - len(auditor_events(daemon))
