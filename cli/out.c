@@ -8,8 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/commands.h"
-
 enum kerr out_print(const struct buf *text, struct kerrinfo *e)
 {
     if (fwrite(text->ptr, 1, text->len, stdout) != text->len || fflush(stdout) != 0) {
@@ -57,35 +55,6 @@ void out_warn(const char *fmt, ...)
 void out_error(const struct kerrinfo *e)
 {
     (void)fprintf(stderr, "etcdseal: %s\n", e->text);
-}
-
-enum kerr out_check_form(const struct options *o, const struct opt_command *command,
-                         struct kerrinfo *e)
-{
-    static const struct {
-        const char *form;
-        opt_command_fn *fns[2];
-        const char *names;
-    } rows[] = {
-        {"sarif",
-         {cmd_encryption_config_check, cmd_audit},
-         "encryption-config check' and 'etcdseal audit"},
-        {"wide", {cmd_audit}, "audit"},
-        {"csv", {cmd_audit}, "audit"},
-        {"csv-keys", {cmd_audit}, "audit"},
-        {"csv-findings", {cmd_audit}, "audit"},
-        {"junit", {cmd_audit}, "audit"},
-        {"prometheus", {cmd_audit}, "audit"},
-        {"html", {cmd_audit}, "audit"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        bool is_its = command->fn == rows[i].fns[0] || command->fn == rows[i].fns[1];
-        if (o->output != NULL && strcmp(o->output, rows[i].form) == 0 && !is_its) {
-            return kerr_set(e, KERR_USAGE, "'--output %s' is for 'etcdseal %s' only", rows[i].form,
-                            rows[i].names);
-        }
-    }
-    return KERR_OK;
 }
 
 bool out_is_doc(const struct options *o)

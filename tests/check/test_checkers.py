@@ -128,3 +128,50 @@ def test_docs_are_content(tree, tmp_path):
          "[out](https://example.com)\n```\n[x](y)\n```\n")
     code, out = run("check-docs", tmp_path)
     assert code == 0, out
+
+
+# --- what an audit needs ---------------------------------------------------------------------------------
+
+AUDIT = {
+    "cli/cmd_audit.c": "void audit_begin(void); void cmd_audit(void); void cmd_audit(void) { audit_begin(); }",
+    "cli/cmd_audit_keys.c": "void cmd_keys(void); void cmd_keys(void) {}",
+    "audit/audit.c": "void etcd_range(void); void audit_begin(void); void audit_begin(void) { etcd_range(); }",
+    "etcd/etcd.c": 'const char *m = "/etcdserverpb.KV/Range"; void etcd_range(void); void etcd_range(void) {}',
+    "stored/stored.c": "int stored_x;", "kms/kms.c": "int kms_x;", "proto/etcd_rpc.c": "int proto_x;",
+    "keystore/ks.c": "void ks_open(void); void ks_open(void) {}", "seal/seal.c": "int seal_x;",
+    "provider/provider.c": "int provider_x;",
+}
+
+
+def audit_of(folder, **changed):
+    for path, text in (AUDIT | {name: text for name, text in changed.items()}).items():
+        source = folder / path
+        source.parent.mkdir(exist_ok=True)
+        source.write_text(text)
+        made = source.with_suffix(".c.o")
+        subprocess.run(["cc", "-c", source, "-o", made], check=True)
+        subprocess.run(["ar", "rcs", source.parent / f"lib{source.parent.name}.a", made], check=True)
+    done = subprocess.run(["/usr/bin/python3", Path(__file__).parent / "read_only.py", folder],
+                          capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path, text, told", [
+    ("audit/audit.c", "void ks_open(void); void audit_begin(void); void audit_begin(void) { ks_open(); }",
+     "audit needs keystore/ks.c.o, for ks_open in audit/audit.c.o"),
+    ("audit/audit.c", "int unlink(const char *); void audit_begin(void);"
+     "void audit_begin(void) { unlink(\"x\"); }", "audit/audit.c.o calls unlink"),
+    ("stored/stored.c", "int sqlite3_wal_checkpoint_v2(void); int f(void);"
+     "int f(void) { return sqlite3_wal_checkpoint_v2(); }", "calls sqlite3_wal_checkpoint_v2"),
+    ("etcd/etcd.c", 'const char *m = "/etcdserverpb.KV/DeleteRange"; void etcd_range(void);'
+     "void etcd_range(void) {}", "etcd names /etcdserverpb.KV/DeleteRange"),
+    ("proto/etcd_rpc.c", "int etcdserverpb__put_request__init;", "a message that does not read"),
+])
+def test_an_audit_that_could_write(tmp_path, path, text, told):
+    code, out = audit_of(tmp_path, **{path: text})
+    assert code == 1 and told in out, out
+
+
+def test_an_audit_of_nothing(tmp_path):
+    code, out = audit_of(tmp_path)
+    assert code == 1 and "looked at nothing" in out, out
