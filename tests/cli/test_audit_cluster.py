@@ -100,6 +100,26 @@ def test_what_is_given_wins(host, given, taken):
     assert [word for word in said.split() if word.startswith("--")] == taken
 
 
+def test_a_certificate_without_its_key(host):
+    """The layout's key is not that of another certificate."""
+    host.kubeadm()
+    host.write(f"{K3S}/server/db/etcd/name")
+    for name in ("kubeadm", "k3s"):
+        for given in ("--cert", "--key"):
+            host.audit("--cluster", name, given, "/mine").refused(2, "--cert and --key together")
+
+
+def test_what_is_given_wins_in_k3s(host):
+    host.kine()
+    wrong = host.write("/etc/wrong.yaml", config("aesgcm", ("k", KEY)))
+    ran = host.audit("--cluster", "k3s", "--encryption-config", f"/etc/{wrong.name}", "-o", "json")
+    assert json.loads(ran.out)["resources"][0]["expected"] == "aesgcm:k" and ran.code == 4
+    assert "--encryption-config" not in ran.err
+    said = host.taken("--cluster", "k3s", "--endpoints", NOBODY, "--cacert", "/none")
+    assert "--cacert" not in said and "server-client.crt" in said
+    host.audit("--cluster", "k3s", "--endpoints", NOBODY, "--cacert", "/none").refused(3, "/none")
+
+
 def test_its_prefix(host):
     host.kubeadm(etcd_prefix="/kubernetes.io")
     assert "--prefix /kubernetes.io/ " in host.taken("--cluster", "kubeadm")
