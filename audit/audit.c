@@ -142,9 +142,8 @@ static enum kerr take_prefix(struct audit *a, const char *text, struct kerrinfo 
 enum kerr audit_begin(const struct audit_wanted *wanted, struct audit *ret, struct kerrinfo *e)
 {
     *ret = (struct audit){.wanted = *wanted};
-    ret->tables = calloc(1, sizeof(struct audit_tables));
-    enum kerr k = ret->tables == NULL ? kerr_set(e, KERR_NOMEM, "no memory for an audit")
-                                      : check_demands(&ret->wanted, e);
+    enum kerr k = tables_begin(ret, e);
+    k = k == KERR_OK ? check_demands(&ret->wanted, e) : k;
     if (k == KERR_OK && wanted->config != NULL) {
         k = check_config(wanted->config, e);
     }
@@ -168,11 +167,8 @@ void audit_done(struct audit *a)
     for (size_t i = 0; i < AUDIT_KMS_MAX; i++) {
         free(a->kms[i].key_id);
     }
-    tables_done(a->tables);
+    tables_done(a);
     object_end(a->object);
-    free(a->resources);
-    free(a->key_ids);
-    free(a->findings);
     *a = (struct audit){.tables = NULL};
 }
 

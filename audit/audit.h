@@ -6,9 +6,10 @@
  * of etcd, never values.
  *
  * Memory: 16 bytes for each distinct encrypted seed and each finding's 48, times at most four while
- * tables grow; a row for each resource and each key id, of which there are few. What a source needs
- * beyond that stands in its header. The bytes of a source must outlive the audit, unless it says
- * that they pass (`is_passing`): then each finding's key is copied.
+ * tables grow; a row for each resource and each key id, of which there are few; when proving what
+ * audit/prove.h says. What a source needs beyond that stands in its header. All of it is taken from
+ * `memory` of what is wanted, and NOMEM when that is not enough. The bytes of a source must outlive
+ * the audit, unless it says that they pass (`is_passing`): then each finding's key is copied.
  *
  * What is expected: that Secrets are encrypted, by whichever provider; with an
  * EncryptionConfiguration also what its first provider of each resource says. One that leaves
@@ -21,6 +22,7 @@
 
 #include <signal.h>
 
+#include "base/memory.h"
 #include "config/encryption_config.h"
 #include "stored/resource.h"
 #include "stored/value.h"
@@ -173,6 +175,7 @@ struct audit_kms {
 
 /* Everything in it is borrowed and outlives the audit. */
 struct audit_wanted {
+    struct memory *memory;       /* that all of it is taken from; NULL: no limit */
     const char *const *prefixes; /* none: found in the keys, else "/registry/" */
     size_t prefix_count;
     const struct encryption_config *config; /* NULL: none */

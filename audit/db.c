@@ -96,8 +96,8 @@ static enum kerr add_record(struct feed *f, uint64_t offset, struct kerrinfo *e)
 {
     void *rows = f->records;
     void *row = NULL;
-    enum kerr k =
-        tables_grow(&rows, &f->record_count, sizeof *f->records, SIZE_MAX, "records", &row, e);
+    enum kerr k = tables_grow(f->audit->wanted.memory, &rows, &f->record_count, sizeof *f->records,
+                              SIZE_MAX, "records", &row, e);
     f->records = rows;
     if (k == KERR_OK) {
         *(uint64_t *)row = offset;
@@ -299,8 +299,10 @@ static uint64_t larger(uint64_t a, uint64_t b)
 enum kerr audit_db(struct audit *a, struct bbolt *b, audit_progress_fn *progress,
                    void *progress_ctx, struct audit_store *ret, struct kerrinfo *e)
 {
+    struct memory *m = a->wanted.memory;
     struct feed f = {.audit = a,
                      .b = b,
+                     .latest.memory = m,
                      .history = history_start(),
                      .progress = progress,
                      .progress_ctx = progress_ctx};
@@ -314,7 +316,7 @@ enum kerr audit_db(struct audit *a, struct bbolt *b, audit_progress_fn *progress
         k = KERR_OK;
     }
     index_done(&f.latest);
-    free(f.records);
+    tables_free(m, f.records, f.record_count, sizeof *f.records);
     if (k == KERR_OK) {
         f.found.has_records = true;
         f.found.compact_revision = f.meta.finished_compact;

@@ -77,9 +77,15 @@ static void put(struct index *x, struct index_slot slot)
 
 static enum kerr grow(struct index *x, struct kerrinfo *e)
 {
-    struct index larger = {.size = x->size == 0 ? FIRST_SIZE : x->size * 2};
+    struct index larger = {.size = x->size == 0 ? FIRST_SIZE : x->size * 2, .memory = x->memory};
+    enum kerr k = memory_take(x->memory, larger.size * sizeof *larger.slots,
+                              "a larger table of what was seen", e);
+    if (k != KERR_OK) {
+        return k;
+    }
     larger.slots = calloc(larger.size, sizeof *larger.slots);
     if (larger.slots == NULL) {
+        memory_give(x->memory, larger.size * sizeof *larger.slots);
         return kerr_set(e, KERR_NOMEM, "no memory for a table of %zu rows", larger.size);
     }
     for (size_t i = 0; i < x->size; i++) {
@@ -104,5 +110,6 @@ enum kerr index_add(struct index *x, uint64_t hash, uint64_t value, struct kerri
 void index_done(struct index *x)
 {
     free(x->slots);
-    *x = (struct index){.size = 0};
+    memory_give(x->memory, x->size * sizeof *x->slots);
+    *x = (struct index){.memory = x->memory};
 }

@@ -8,6 +8,7 @@
 #define ETCDSEAL_AUDIT_INDEX_H
 
 #include "base/bytes.h"
+#include "base/memory.h"
 
 struct index_slot {
     uint64_t hash; /* 0: empty */
@@ -18,6 +19,7 @@ struct index {
     struct index_slot *slots;
     size_t size; /* a power of two; 0 before the first */
     size_t count;
+    struct memory *memory; /* that its slots are taken from; NULL: no limit */
 };
 
 /* Of several byte strings one after the other: start with index_seed(), which is the same for the
@@ -33,7 +35,8 @@ typedef bool index_is_fn(const void *ctx, uint64_t value);
 uint64_t *index_find(const struct index *x, uint64_t hash, index_is_fn *is, const void *ctx);
 /* Adds without looking whether it is there. NOMEM. */
 enum kerr index_add(struct index *x, uint64_t hash, uint64_t value, struct kerrinfo *e) MUST_CHECK;
-void index_done(struct index *x); /* all zero is fine */
+/* Empties it; all zero is fine. */
+void index_done(struct index *x);
 #define AUTO_INDEX AUTO(index_done) struct index
 
 #endif

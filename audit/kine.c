@@ -180,6 +180,7 @@ enum kerr audit_kine(struct audit *a, struct kine *kine, struct sqlite_pages *pa
     struct feed f = {.audit = a,
                      .kine = kine,
                      .pages = pages,
+                     .latest.memory = a->wanted.memory,
                      .found = {.has_records = true},
                      .progress = progress,
                      .progress_ctx = progress_ctx};

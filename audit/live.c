@@ -316,17 +316,15 @@ static enum kerr count_range(struct live *l, struct bytes from, struct bytes end
     return k;
 }
 
-/* A member that has a leader, and all the data: the first of the endpoints. */
-static enum kerr find_member(struct live *l, struct kerrinfo *e)
+enum kerr audit_etcd_find(struct etcd *c, struct etcd_status *status, struct kerrinfo *e)
 {
-    struct etcd_status *status = &l->found->status;
     enum kerr k = KERR_OK;
-    for (size_t i = 0; i < etcd_endpoint_count(l->etcd); i++) {
-        k = etcd_status(l->etcd, status, e);
+    for (size_t i = 0; i < etcd_endpoint_count(c); i++) {
+        k = etcd_status(c, status, e);
         if (k != KERR_OK || (status->has_leader && !status->is_learner)) {
             break;
         }
-        etcd_go_on(l->etcd);
+        etcd_go_on(c);
     }
     if (k != KERR_OK || (status->has_leader && !status->is_corrupt)) {
         return k;
@@ -335,11 +333,11 @@ static enum kerr find_member(struct live *l, struct kerrinfo *e)
                ? kerr_set(e, KERR_FORMAT,
                           "%s: this etcd has raised the alarm CORRUPT: its members "
                           "do not hold the same",
-                          etcd_endpoint(l->etcd))
+                          etcd_endpoint(c))
                : kerr_set(e, KERR_DOWN,
                           "%s: this member of etcd has no leader, so what it shows may be old; "
                           "bring the cluster back, or audit a member's files",
-                          etcd_endpoint(l->etcd));
+                          etcd_endpoint(c));
 }
 
 static enum kerr read_all(struct live *l, struct kerrinfo *e)
@@ -359,7 +357,7 @@ enum kerr audit_etcd(struct audit *a, struct etcd *c, const struct audit_etcd_wa
 {
     struct live l = {.audit = a, .etcd = c, .wanted = wanted, .found = ret};
     *ret = (struct audit_etcd){.requests = 0};
-    enum kerr k = find_member(&l, e);
+    enum kerr k = audit_etcd_find(c, &ret->status, e);
     if (k != KERR_OK) {
         return k;
     }

@@ -35,6 +35,11 @@ struct audit_etcd {
     bool is_partial; /* stopped */
 };
 
+/* The status of the first of the endpoints that has a leader and is no learner, which is the one
+ * asked from then on. DOWN for none with a leader, FORMAT for one that calls its cluster corrupt.
+ */
+enum kerr audit_etcd_find(struct etcd *c, struct etcd_status *ret, struct kerrinfo *e) MUST_CHECK;
+
 /* Feeds everything into `a`, whose bytes are passing; with prefixes only what is below them.
  * audit_judge is left to the caller. */
 enum kerr audit_etcd(struct audit *a, struct etcd *c, const struct audit_etcd_wanted *wanted,

@@ -152,7 +152,7 @@ static enum kerr add_version(struct audit_object *o, struct audit_version **ret,
         *ret = &o->versions[o->count++];
         return KERR_OK;
     }
-    enum kerr k = tables_grow(&rows, &o->count, sizeof *o->versions, AUDIT_VERSIONS_MAX,
+    enum kerr k = tables_grow(NULL, &rows, &o->count, sizeof *o->versions, AUDIT_VERSIONS_MAX,
                               "revisions", &row, e);
     o->versions = rows;
     *ret = row;

@@ -12,7 +12,8 @@
 
 #define BATCH       2048
 #define KEPT_MAX    ((size_t)16 << 20) /* bytes of a batch's copies */
-#define THREADS_MAX 4                  /* with more, reading is what takes the time */
+#define KMS_BYTES   ((uint64_t)16 << 20)
+#define THREADS_MAX 4 /* with more, reading is what takes the time */
 
 static const char too_large[] = "larger than what an audit decrypts";
 static const char no_key[] = "its key is not in the EncryptionConfiguration that was given";
@@ -36,7 +37,8 @@ struct prove {
     struct kerrinfo failures[THREADS_MAX];
     struct work *batch;
     size_t count;
-    size_t kept; /* bytes */
+    size_t kept;    /* bytes */
+    uint64_t taken; /* of the limit */
 };
 
 /* ---- one value, on any thread ---- */
@@ -301,6 +303,15 @@ static unsigned threads_of(const struct audit *a)
     return wanted < THREADS_MAX ? wanted : THREADS_MAX;
 }
 
+/* A batch, its copies and one value more, and for each thread a plaintext; the gRPC client of the
+ * plugins as well, whose messages are small. */
+static uint64_t prove_bytes(const struct audit *a, unsigned threads)
+{
+    uint64_t copies = a->wanted.is_passing ? KEPT_MAX + AUDIT_OBJECT_MAX : 0;
+    return BATCH * sizeof(struct work) + copies + threads * (uint64_t)AUDIT_OBJECT_MAX +
+           KMS_BYTES * (a->wanted.kms_count > 0);
+}
+
 enum kerr prove_begin(struct audit *a, struct kerrinfo *e)
 {
     struct prove *p = calloc(1, sizeof *p);
@@ -309,8 +320,14 @@ enum kerr prove_begin(struct audit *a, struct kerrinfo *e)
         return kerr_set(e, KERR_NOMEM, "no memory for proofs");
     }
     p->threads = threads_of(a);
+    uint64_t taken = prove_bytes(a, p->threads);
+    enum kerr k = memory_take(a->wanted.memory, taken, "room to decrypt in", e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    p->taken = taken;
     p->batch = calloc(BATCH, sizeof *p->batch);
-    enum kerr k = p->batch == NULL ? kerr_set(e, KERR_NOMEM, "no memory for proofs") : KERR_OK;
+    k = p->batch == NULL ? kerr_set(e, KERR_NOMEM, "no memory for proofs") : KERR_OK;
     for (unsigned i = 0; i < p->threads && k == KERR_OK; i++) {
         k = opener_new(AUDIT_OBJECT_MAX, &p->openers[i], e);
     }
@@ -334,6 +351,7 @@ void prove_end(struct audit *a)
         drop_kept(p);
     }
     free(p->batch);
+    memory_give(a->wanted.memory, p->taken);
     free(p);
     a->prove = NULL;
 }

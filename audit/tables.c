@@ -8,26 +8,55 @@
 #define FINDINGS_MAX ((size_t)1 << 32) /* as many as there are objects */
 #define KEPT_BYTES   ((size_t)64 << 10)
 
-/* Rows double whenever their number is a power of two. */
-enum kerr tables_grow(void **rows, size_t *count, size_t row_bytes, size_t max, const char *what,
-                      void **ret, struct kerrinfo *e)
+/* What an array of so many rows has room for: a power of two. */
+static size_t room_for(size_t count)
 {
-    bool is_full = *count == 0 || (*count >= FIRST_ROWS && (*count & (*count - 1)) == 0);
+    size_t room = count == 0 ? 0 : FIRST_ROWS;
+    while (room < count) {
+        room *= 2;
+    }
+    return room;
+}
+
+/* Rows double whenever there is no room for another. While they are moved both arrays are there. */
+static enum kerr make_room(struct memory *m, void **rows, size_t count, size_t row_bytes,
+                           const char *what, struct kerrinfo *e)
+{
+    size_t room = room_for(count + 1);
+    enum kerr k = memory_take(m, room * row_bytes, what, e); /* of rows under 2 kB, below 2^33 */
+    if (k != KERR_OK) {
+        return k;
+    }
+    void *larger = realloc(*rows, room * row_bytes);
+    memory_give(m, (larger == NULL ? room : room_for(count)) * row_bytes);
+    if (larger == NULL) {
+        return kerr_set(e, KERR_NOMEM, "no memory for %zu %s", room, what);
+    }
+    *rows = larger;
+    return KERR_OK;
+}
+
+enum kerr tables_grow(struct memory *m, void **rows, size_t *count, size_t row_bytes, size_t max,
+                      const char *what, void **ret, struct kerrinfo *e)
+{
     if (*count == max) {
         return kerr_set(e, KERR_LIMIT, "more than %zu %s", max, what);
     }
-    if (is_full) {
-        size_t room = *count == 0 ? FIRST_ROWS : *count * 2;
-        void *larger = realloc(*rows, room * row_bytes); /* of rows under 2 kB, fewer than 2^33 */
-        if (larger == NULL) {
-            return kerr_set(e, KERR_NOMEM, "no memory for %zu %s", room, what);
-        }
-        *rows = larger;
+    enum kerr k =
+        *count == room_for(*count) ? make_room(m, rows, *count, row_bytes, what, e) : KERR_OK;
+    if (k != KERR_OK) {
+        return k;
     }
     *ret = (char *)*rows + *count * row_bytes;
     memset(*ret, 0, row_bytes);
     (*count)++;
     return KERR_OK;
+}
+
+void tables_free(struct memory *m, void *rows, size_t count, size_t row_bytes)
+{
+    free(rows);
+    memory_give(m, room_for(count) * row_bytes);
 }
 
 /* ---- copies ---- */
@@ -39,11 +68,17 @@ struct kept {
     uint8_t bytes[];
 };
 
-static enum kerr grow_kept(struct audit_tables *t, size_t least, struct kerrinfo *e)
+static enum kerr grow_kept(struct audit *a, size_t least, struct kerrinfo *e)
 {
+    struct audit_tables *t = a->tables;
     size_t room = least > KEPT_BYTES ? least : KEPT_BYTES;
+    enum kerr k = memory_take(a->wanted.memory, room, "a list of keys that were found", e);
+    if (k != KERR_OK) {
+        return k;
+    }
     struct kept *more = malloc(sizeof *more + room);
     if (more == NULL) {
+        memory_give(a->wanted.memory, room);
         return kerr_set(e, KERR_NOMEM, "no memory for a copy of %zu bytes", least);
     }
     *more = (struct kept){.before = t->kept, .room = room};
@@ -58,7 +93,7 @@ enum kerr tables_keep(struct audit *a, struct bytes *what, struct kerrinfo *e)
         return KERR_OK;
     }
     bool is_full = t->kept == NULL || t->kept->room - t->kept->used < what->len;
-    enum kerr k = is_full ? grow_kept(t, what->len, e) : KERR_OK;
+    enum kerr k = is_full ? grow_kept(a, what->len, e) : KERR_OK;
     if (k == KERR_OK) {
         uint8_t *to = t->kept->bytes + t->kept->used;
         memcpy(to, what->ptr, what->len);
@@ -68,13 +103,30 @@ enum kerr tables_keep(struct audit *a, struct bytes *what, struct kerrinfo *e)
     return k;
 }
 
-void tables_done(struct audit_tables *t)
+enum kerr tables_begin(struct audit *a, struct kerrinfo *e)
 {
+    struct audit_tables *t = calloc(1, sizeof *t);
+    if (t == NULL) {
+        return kerr_set(e, KERR_NOMEM, "no memory for an audit");
+    }
+    t->resources.memory = t->key_ids.memory = t->seeds.memory = a->wanted.memory;
+    a->tables = t;
+    return KERR_OK;
+}
+
+void tables_done(struct audit *a)
+{
+    struct audit_tables *t = a->tables;
+    struct memory *m = a->wanted.memory;
     if (t == NULL) {
         return;
     }
+    tables_free(m, a->resources, a->resource_count, sizeof *a->resources);
+    tables_free(m, a->key_ids, a->key_id_count, sizeof *a->key_ids);
+    tables_free(m, a->findings, a->finding_count, sizeof *a->findings);
     while (t->kept != NULL) {
         struct kept *before = t->kept->before;
+        memory_give(m, t->kept->room);
         free(t->kept);
         t->kept = before;
     }
@@ -95,8 +147,8 @@ enum kerr tables_find(struct audit *a, const struct audit_finding *found, struct
     }
     void *rows = a->findings;
     void *row = NULL;
-    k = tables_grow(&rows, &a->finding_count, sizeof *a->findings, FINDINGS_MAX, "findings", &row,
-                    e);
+    k = tables_grow(a->wanted.memory, &rows, &a->finding_count, sizeof *a->findings, FINDINGS_MAX,
+                    "findings", &row, e);
     a->findings = rows;
     if (k != KERR_OK) {
         return k;
@@ -137,8 +189,8 @@ enum kerr tables_resource_named(struct audit *a, const struct resource_key *key,
     }
     void *rows = a->resources;
     void *row = NULL;
-    enum kerr k = tables_grow(&rows, &a->resource_count, sizeof *a->resources, AUDIT_RESOURCES_MAX,
-                              "resources", &row, e);
+    enum kerr k = tables_grow(a->wanted.memory, &rows, &a->resource_count, sizeof *a->resources,
+                              AUDIT_RESOURCES_MAX, "resources", &row, e);
     a->resources = rows;
     k = k == KERR_OK ? index_add(&t->resources, hash, a->resource_count - 1, e) : k;
     if (k == KERR_OK) {
@@ -199,8 +251,8 @@ enum kerr tables_key_id(struct audit *a, const struct stored_value *v, struct au
     }
     void *rows = a->key_ids;
     void *row = NULL;
-    k = tables_grow(&rows, &a->key_id_count, sizeof *a->key_ids, AUDIT_KEY_IDS_MAX, "key ids", &row,
-                    e);
+    k = tables_grow(a->wanted.memory, &rows, &a->key_id_count, sizeof *a->key_ids,
+                    AUDIT_KEY_IDS_MAX, "key ids", &row, e);
     a->key_ids = rows;
     k = k == KERR_OK ? index_add(&t->key_ids, hash, a->key_id_count - 1, e) : k;
     if (k == KERR_OK) {

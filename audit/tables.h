@@ -16,15 +16,20 @@ struct audit_tables {
     struct kept *kept;                        /* copies of what passes */
 };
 
-/* Appends a row, all zero, to an array that grows up to `max` rows. */
-enum kerr tables_grow(void **rows, size_t *count, size_t row_bytes, size_t max, const char *what,
-                      void **ret, struct kerrinfo *e) MUST_CHECK;
+/* Appends a row, all zero, to an array that grows up to `max` rows, of the memory that `m` leaves.
+ */
+enum kerr tables_grow(struct memory *m, void **rows, size_t *count, size_t row_bytes, size_t max,
+                      const char *what, void **ret, struct kerrinfo *e) MUST_CHECK;
+/* Frees such an array, and gives its memory back. */
+void tables_free(struct memory *m, void *rows, size_t count, size_t row_bytes);
 /* Adds a finding; a key that passes is copied. */
 enum kerr tables_find(struct audit *a, const struct audit_finding *found,
                       struct kerrinfo *e) MUST_CHECK;
 /* The same bytes for as long as the audit lives: themselves, or a copy where they pass. */
 enum kerr tables_keep(struct audit *a, struct bytes *what, struct kerrinfo *e) MUST_CHECK;
-void tables_done(struct audit_tables *t); /* NULL is fine */
+/* Sets a->tables. NOMEM. */
+enum kerr tables_begin(struct audit *a, struct kerrinfo *e) MUST_CHECK;
+void tables_done(struct audit *a);
 
 /* The row of the resource that a key belongs to; its name is "(outside)" where there is none. */
 enum kerr tables_resource(struct audit *a, struct bytes key, uint32_t *ret,

@@ -10,6 +10,7 @@
 #include "kms/kms_client.h"
 
 #define CHUNK_SEEDS 1024
+#define CHUNK_BYTES ((size_t)CHUNK_SEEDS * UNWRAP_KEY)
 #define CHUNKS_MAX  (AUDIT_SEEDS_MAX / CHUNK_SEEDS)
 #define DOWN_MAX                                                                                   \
     3 /* seeds that a plugin did not answer, one after the other: it is not asked again */
@@ -35,7 +36,8 @@ struct unwrap {
     struct kms_client *clients[AUDIT_KMS_MAX]; /* as a->kms; NULL: it can't be reached */
     unsigned down[AUDIT_KMS_MAX];              /* in a row */
     unsigned refused[AUDIT_KMS_MAX];           /* the same */
-    struct index index;                        /* by hash of the encrypted seed */
+    struct memory *memory;
+    struct index index; /* by hash of the encrypted seed */
     struct seed *seeds;
     size_t count;
     struct secret *chunks[CHUNKS_MAX];
@@ -81,6 +83,7 @@ enum kerr unwrap_begin(struct audit *a, struct unwrap **ret, struct kerrinfo *e)
     if (u == NULL) {
         return kerr_set(e, KERR_NOMEM, "no memory for seeds");
     }
+    u->memory = u->index.memory = a->wanted.memory;
     enum kerr k = KERR_OK;
     for (size_t i = 0; i < a->wanted.kms_count && k == KERR_OK; i++) {
         k = ask_status(u, a, i, e);
@@ -102,10 +105,11 @@ void unwrap_end(struct unwrap *u)
         kms_client_free(u->clients[i]);
     }
     for (size_t i = 0; i < CHUNKS_MAX; i++) {
+        memory_give(u->memory, u->chunks[i] == NULL ? 0 : CHUNK_BYTES);
         secret_free(u->chunks[i]);
     }
     index_done(&u->index);
-    free(u->seeds);
+    tables_free(u->memory, u->seeds, u->count, sizeof *u->seeds);
     free(u);
 }
 
@@ -134,8 +138,13 @@ static enum kerr keep(struct unwrap *u, const struct secret *key, struct seed *t
 {
     struct secret **chunk = &u->chunks[u->key_count / CHUNK_SEEDS];
     if (*chunk == NULL) {
-        enum kerr k = secret_new((size_t)CHUNK_SEEDS * UNWRAP_KEY, chunk, e);
+        enum kerr k = memory_take(u->memory, CHUNK_BYTES, "a list of seeds", e);
         if (k != KERR_OK) {
+            return k;
+        }
+        k = secret_new(CHUNK_BYTES, chunk, e);
+        if (k != KERR_OK) {
+            memory_give(u->memory, CHUNK_BYTES);
             return k;
         }
     }
@@ -249,7 +258,7 @@ enum kerr unwrap_take(struct unwrap *u, struct audit *a, const struct stored_val
     }
     void *rows = u->seeds;
     void *row = NULL;
-    k = tables_grow(&rows, &u->count, sizeof *u->seeds, SIZE_MAX, "seeds", &row, e);
+    k = tables_grow(u->memory, &rows, &u->count, sizeof *u->seeds, SIZE_MAX, "seeds", &row, e);
     u->seeds = rows;
     k = k == KERR_OK ? index_add(&u->index, hash, u->count - 1, e) : k;
     if (k == KERR_OK) {

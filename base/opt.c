@@ -92,8 +92,9 @@ static enum kerr store_number(const struct parse *parse, const struct opt_row *r
     char what[OPT_WORD_BYTES + 2];
     (void)snprintf(what, sizeof what, "--%s", row->name);
     struct kerrinfo why = {0};
-    enum kerr k = row->type == OPT_U64
-                      ? text_to_u64(text, what, row->min, row->max, to, &why)
+    enum kerr k = row->type == OPT_U64 ? text_to_u64(text, what, row->min, row->max, to, &why)
+                  : row->type == OPT_SIZE
+                      ? text_to_size(text, what, row->min, row->max, to, &why)
                       : text_to_duration_ms(text, what, row->min, row->max, to, &why);
     return k == KERR_OK ? k : refuse(parse, NULL, e, "%s", why.text);
 }
@@ -130,6 +131,7 @@ static enum kerr store(const struct parse *parse, const struct opt_row *row, con
         return store_choice(parse, row, text, to, e);
     case OPT_U64:
     case OPT_DURATION:
+    case OPT_SIZE:
         return store_number(parse, row, text, to, e);
     case OPT_LIST:
         return store_item(parse, row, text, to, e);

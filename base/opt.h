@@ -31,7 +31,7 @@
 
 #include "base/bytes.h"
 
-#define OPT_ROWS_MAX     64    /* options of a program, --help and --version among them */
+#define OPT_ROWS_MAX     96    /* options of a program, --help and --version among them */
 #define OPT_COMMANDS_MAX 64    /* commands of a program */
 #define OPT_ARGS_MAX     16    /* arguments of one call */
 #define OPT_LIST_MAX     32    /* values of one repeated option: as many as a keystore has slots */
@@ -46,6 +46,7 @@ enum opt_type {
     OPT_CHOICE,   /* const char *: one of `choices` */
     OPT_U64,      /* uint64_t in min … max */
     OPT_DURATION, /* uint64_t milliseconds in min … max; "500ms", "30s", "7d" */
+    OPT_SIZE,     /* uint64_t bytes in min … max; "512MiB", "2GiB" */
     OPT_LIST,     /* struct opt_list; the option may be repeated */
 };
 

@@ -89,7 +89,7 @@ static void put_kind(struct appender *a, const struct opt_row *row)
 {
     static const char *const kinds[] = {
         [OPT_FLAG] = "flag", [OPT_TEXT] = "text",     [OPT_PATH] = "path", [OPT_CHOICE] = "choice",
-        [OPT_U64] = "text",  [OPT_DURATION] = "text", [OPT_LIST] = "list",
+        [OPT_U64] = "text",  [OPT_DURATION] = "text", [OPT_SIZE] = "text", [OPT_LIST] = "list",
     };
     struct opt_words words = opt_words_of(row->choices, '|');
     char word[OPT_WORD_BYTES];

@@ -10,13 +10,10 @@
 #include "base/text.h"
 
 static const size_t value_sizes[] = {
-    [OPT_FLAG] = sizeof(bool),
-    [OPT_TEXT] = sizeof(const char *),
-    [OPT_PATH] = sizeof(const char *),
-    [OPT_CHOICE] = sizeof(const char *),
-    [OPT_U64] = sizeof(uint64_t),
-    [OPT_DURATION] = sizeof(uint64_t),
-    [OPT_LIST] = sizeof(struct opt_list),
+    [OPT_FLAG] = sizeof(bool),         [OPT_TEXT] = sizeof(const char *),
+    [OPT_PATH] = sizeof(const char *), [OPT_CHOICE] = sizeof(const char *),
+    [OPT_U64] = sizeof(uint64_t),      [OPT_DURATION] = sizeof(uint64_t),
+    [OPT_SIZE] = sizeof(uint64_t),     [OPT_LIST] = sizeof(struct opt_list),
 };
 
 /* Lower-case letters, digits and '-', beginning with a letter. */
@@ -165,7 +162,7 @@ static enum kerr check_row(const struct opt_program *p, size_t i, struct kerrinf
 {
     const struct opt_row *row = &p->options[i];
     const char *why = NULL;
-    bool is_number = row->type == OPT_U64 || row->type == OPT_DURATION;
+    bool is_number = row->type == OPT_U64 || row->type == OPT_DURATION || row->type == OPT_SIZE;
     if ((size_t)row->type >= ARRAY_LEN(value_sizes) || row->offset > p->values_size ||
         value_sizes[row->type] > p->values_size - row->offset) {
         why = "its value lies outside of the struct";

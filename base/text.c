@@ -122,35 +122,59 @@ enum kerr text_to_u64(const char *text, const char *what, uint64_t min, uint64_t
 
 struct unit {
     const char *name;
-    uint64_t ms;
+    uint64_t factor;
 };
 
-static const struct unit units[] = {
-    {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000},
-};
+/* A number with one of the units behind it; 0 needs none. */
+static bool number_with_unit(const char *text, const struct unit *units, size_t count,
+                             uint64_t *ret)
+{
+    uint64_t v = 0;
+    const char *end = text;
+    if (!leading_u64(text, &v, &end)) {
+        return false;
+    }
+    *ret = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(end, units[i].name) == 0) {
+            return !__builtin_mul_overflow(v, units[i].factor, ret);
+        }
+    }
+    return *end == 0 && v == 0;
+}
 
 enum kerr text_to_duration_ms(const char *text, const char *what, uint64_t min_ms, uint64_t max_ms,
                               uint64_t *ret, struct kerrinfo *e)
 {
-    uint64_t v = 0;
+    static const struct unit units[] = {
+        {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000},
+    };
     uint64_t ms = 0;
-    const char *end = text;
-    bool is_good = leading_u64(text, &v, &end) && (*end != 0 || v == 0);
-    if (is_good && *end != 0) {
-        is_good = false;
-        for (size_t i = 0; i < ARRAY_LEN(units); i++) {
-            if (strcmp(end, units[i].name) == 0) {
-                is_good = !__builtin_mul_overflow(v, units[i].ms, &ms);
-            }
-        }
-    }
-    if (!is_good || ms < min_ms || ms > max_ms) {
+    if (!number_with_unit(text, units, ARRAY_LEN(units), &ms) || ms < min_ms || ms > max_ms) {
         return kerr_set(e, KERR_INPUT,
                         "%s: expected a duration such as 500ms, 30s, 10m, 24h or 7d, from %llu ms "
                         "to %llu ms",
                         what, (unsigned long long)min_ms, (unsigned long long)max_ms);
     }
     *ret = ms;
+    return KERR_OK;
+}
+
+enum kerr text_to_size(const char *text, const char *what, uint64_t min, uint64_t max,
+                       uint64_t *ret, struct kerrinfo *e)
+{
+    static const struct unit units[] = {
+        {"KiB", 1 << 10},
+        {"MiB", 1 << 20},
+        {"GiB", 1 << 30},
+    };
+    uint64_t bytes = 0;
+    if (!number_with_unit(text, units, ARRAY_LEN(units), &bytes) || bytes < min || bytes > max) {
+        return kerr_set(e, KERR_INPUT,
+                        "%s: expected a size such as 512MiB or 2GiB, from %llu MiB to %llu MiB",
+                        what, (unsigned long long)min >> 20, (unsigned long long)max >> 20);
+    }
+    *ret = bytes;
     return KERR_OK;
 }
 

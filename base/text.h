@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text forms of public values, and strict readers for numbers and durations.
+ * Text forms of public values, and strict readers for numbers, durations and sizes.
  * All are pure and thread-safe. None is for secrets.
  */
 #ifndef ETCDSEAL_BASE_TEXT_H
@@ -31,6 +31,9 @@ enum kerr text_to_u64(const char *text, const char *what, uint64_t min, uint64_t
 /* Number with a unit: ms, s, m, h, d ("250ms", "24h"); 0 needs none. Result in milliseconds. */
 enum kerr text_to_duration_ms(const char *text, const char *what, uint64_t min_ms, uint64_t max_ms,
                               uint64_t *ret, struct kerrinfo *e) MUST_CHECK;
+/* Number with a unit: KiB, MiB, GiB; 0 needs none. Result in bytes. */
+enum kerr text_to_size(const char *text, const char *what, uint64_t min, uint64_t max,
+                       uint64_t *ret, struct kerrinfo *e) MUST_CHECK;
 /* Octal file mode, three or four digits. */
 enum kerr text_to_mode(const char *text, const char *what, uint32_t *ret,
                        struct kerrinfo *e) MUST_CHECK;

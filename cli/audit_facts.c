@@ -38,6 +38,14 @@ enum kerr audit_groups_make(const struct audit *a, struct audit_groups *ret, str
     if (a->finding_count > UINT32_MAX) {
         return kerr_set(e, KERR_LIMIT, "more than %u findings", UINT32_MAX);
     }
+    ret->memory = a->wanted.memory;
+    uint64_t bytes =
+        (a->resource_count + 1) * sizeof *ret->rows + (a->finding_count + 1) * sizeof *ret->order;
+    enum kerr k = memory_take(ret->memory, bytes, "a list of findings in order", e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    ret->taken = bytes;
     ret->rows = calloc(a->resource_count + 1, sizeof *ret->rows); /* AUDIT_RESOURCES_MAX at most */
     ret->order = calloc(a->finding_count + 1, sizeof *ret->order);
     if (ret->rows == NULL || ret->order == NULL) {
@@ -51,6 +59,7 @@ void audit_groups_done(struct audit_groups *g)
 {
     free(g->rows);
     free(g->order);
+    memory_give(g->memory, g->taken);
     *g = (struct audit_groups){.rows = NULL};
 }
 

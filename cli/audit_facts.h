@@ -14,6 +14,8 @@ struct audit_group {
 struct audit_groups {
     struct audit_group (*rows)[AUDIT_RULE_COUNT]; /* the last row: about no resource */
     uint32_t *order;                              /* indices of findings, group by group */
+    struct memory *memory;
+    uint64_t taken; /* of it */
 };
 /* Clean with audit_groups_done even on failure. NOMEM; LIMIT for more than 2^32 - 1 findings. */
 enum kerr audit_groups_make(const struct audit *a, struct audit_groups *ret,

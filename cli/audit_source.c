@@ -12,11 +12,13 @@
 #define EXIT_UNREAD   3
 #define OPTIONS_BYTES 256
 
+/* Of the program and its libraries, with the lists that have a maximum and the text of a report
+ * until it leaves: some 15 MB were seen. */
+#define PROGRAM_BYTES ((uint64_t)32 << 20)
+
 static const struct audit_source_kind *const kinds[] = {
-    &audit_source_snapshot,
-    &audit_source_data_dir,
-    &audit_source_kine,
-    &audit_source_etcd,
+    &audit_source_snapshot, &audit_source_data_dir, &audit_source_kine,
+    &audit_source_etcd,     &audit_source_member,
 };
 
 /* ---- what can go wrong ---- */
@@ -82,7 +84,8 @@ static enum kerr say_options(struct kerrinfo *e)
 bool audit_source_is_named(const struct options *o)
 {
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        if (kinds[i]->named(o) != NULL) {
+        const char *name = kinds[i]->named(o);
+        if (name != NULL && *name != 0) {
             return true;
         }
     }
@@ -110,6 +113,14 @@ enum kerr audit_source_find(const struct options *o, const struct audit_source_k
 
 /* ---- all of it ---- */
 
+struct memory audit_source_memory(const struct options *o)
+{
+    return (struct memory){.max = o->max_memory,
+                           .used = PROGRAM_BYTES,
+                           .advice = "allow more with --max-memory, or audit less at once with "
+                                     "--prefix"};
+}
+
 enum kerr audit_source_add_file(struct audit_source *s, char *path, struct kerrinfo *e)
 {
     struct audit_file *to = &s->files[s->count++];
@@ -120,9 +131,9 @@ enum kerr audit_source_add_file(struct audit_source *s, char *path, struct kerri
 }
 
 enum kerr audit_source_open(const struct audit_source_kind *kind, const struct options *o,
-                            struct audit_source *ret, struct kerrinfo *e)
+                            struct memory *memory, struct audit_source *ret, struct kerrinfo *e)
 {
-    *ret = (struct audit_source){.kind = kind, .name = kind->named(o)};
+    *ret = (struct audit_source){.kind = kind, .name = kind->named(o), .memory = memory};
     ret->name = ret->name == NULL && kind->presumed != NULL ? kind->presumed() : ret->name;
     ret->files = calloc(AUDIT_FILES_MAX, sizeof *ret->files);
     if (ret->files == NULL) {

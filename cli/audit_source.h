@@ -47,11 +47,12 @@ struct audit_source_kind {
 struct audit_source {
     const struct audit_source_kind *kind;
     const char *name;         /* as it was given; borrowed */
-    const char *kind_name;    /* "snapshot", "db", "data-dir", "kine", "etcd" */
+    const char *kind_name;    /* "snapshot", "db", "data-dir", "kine", "etcd", "member" */
     struct audit_file *files; /* the database, then the log in its order */
     size_t count;
     uint64_t size; /* of all files, in bytes */
     struct audit_store found;
+    struct memory *memory;         /* of --max-memory; borrowed */
     const struct etcd *etcd;       /* a running one; NULL: files */
     const struct audit_etcd *live; /* what it said of itself */
     bool is_partial;               /* it was interrupted */
@@ -62,6 +63,10 @@ struct audit_source {
  * with 3: nothing that was counted is whole. */
 enum kerr audit_source_catch_bus_errors(struct kerrinfo *e) MUST_CHECK;
 
+/* What --max-memory leaves to an audit: beside it is the program itself. */
+struct memory audit_source_memory(const struct options *o);
+#define AUDIT_MEMORY_MIN ((uint64_t)64 << 20) /* of --max-memory */
+
 /* Whether the options name any. */
 bool audit_source_is_named(const struct options *o);
 /* The one kind of source that the options name; USAGE when it is not exactly one. */
@@ -70,7 +75,8 @@ enum kerr audit_source_find(const struct options *o, const struct audit_source_k
 /* Opens it. Clean with audit_source_done even on failure. Whatever goes wrong has exit code 3, but
  * for options that do not fit together: USAGE. */
 enum kerr audit_source_open(const struct audit_source_kind *kind, const struct options *o,
-                            struct audit_source *ret, struct kerrinfo *e) MUST_CHECK;
+                            struct memory *memory, struct audit_source *ret,
+                            struct kerrinfo *e) MUST_CHECK;
 void audit_source_done(struct audit_source *s);
 #define AUTO_AUDIT_SOURCE AUTO(audit_source_done) struct audit_source
 /* Feeds all of it into `a`. With --digest hashes of the files too. Exit code 3, as above,
@@ -83,12 +89,17 @@ void audit_source_warn(const struct audit_source *s, const struct audit *a);
 
 /* ---- for the kinds ---- */
 
+/* What is told of a running etcd with this alarm. */
+#define AUDIT_NO_SPACE                                                                             \
+    "this etcd has raised the alarm NOSPACE and takes no writes: a rewrite of objects would fail"
+
 /* Opens and maps a file; takes the path over. BUSY when a program that writes it holds its lock. */
 enum kerr audit_source_add_file(struct audit_source *s, char *path, struct kerrinfo *e) MUST_CHECK;
 
 extern const struct audit_source_kind audit_source_snapshot; /* cli/source_files.c */
 extern const struct audit_source_kind audit_source_data_dir;
-extern const struct audit_source_kind audit_source_kine; /* cli/source_kine.c */
-extern const struct audit_source_kind audit_source_etcd; /* cli/source_etcd.c */
+extern const struct audit_source_kind audit_source_kine;   /* cli/source_kine.c */
+extern const struct audit_source_kind audit_source_etcd;   /* cli/source_etcd.c */
+extern const struct audit_source_kind audit_source_member; /* cli/source_member.c */
 
 #endif

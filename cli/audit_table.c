@@ -178,7 +178,8 @@ static enum kerr put_head(struct buf *to, const struct audit_report *r, struct k
 {
     const struct audit *a = r->audit;
     char path[SHOWN_BYTES];
-    text_escape(bytes_of_text(r->source->name), path, sizeof path);
+    const char *name = r->source->etcd != NULL ? etcd_endpoint(r->source->etcd) : r->source->name;
+    text_escape(bytes_of_text(name), path, sizeof path);
     enum kerr k = buf_printf(
         to, e, "%s%s: %" PRIu64 " keys of %s (%s, %" PRIu64 " bytes, revision %" PRIu64 ")\n",
         audit_verdict_names[a->verdict], a->has_residue ? " with RESIDUE" : "", a->totals.keys,

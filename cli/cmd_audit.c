@@ -150,7 +150,7 @@ static enum kerr audit_source(const struct options *o, const struct audit_source
     k = k == KERR_OK ? audit_places_open(o, &places, e) : k;
     r.older = places.older == NULL ? NULL : json_root(places.older);
     k = k == KERR_OK ? audit_source_catch_bus_errors(e) : k;
-    k = k == KERR_OK ? audit_source_open(kind, o, &source, e) : k;
+    k = k == KERR_OK ? audit_source_open(kind, o, wanted->memory, &source, e) : k;
     k = k == KERR_OK ? read_source(o, &a, &source, e) : k;
     r.duration_ms = clock_mono_ms() - start_ms;
     return k == KERR_OK ? report(&a, &r, &places, e) : k;
@@ -161,7 +161,8 @@ enum kerr cmd_audit(void *ctx, const struct opt_call *call, struct kerrinfo *e)
     AUTO_AUDIT_CLUSTER cluster = {.text_count = 0};
     const struct options *o = &cluster.options;
     AUTO_ENCRYPTION_CONFIG config = NULL;
-    struct audit_wanted wanted = {.demand_count = 0};
+    struct memory memory = {.max = 0};
+    struct audit_wanted wanted = {.memory = &memory};
     const struct audit_source_kind *kind = NULL;
     struct audit_plugins plugins = {.count = 0};
     (void)call;
@@ -169,6 +170,7 @@ enum kerr cmd_audit(void *ctx, const struct opt_call *call, struct kerrinfo *e)
      * where nobody may raise the limit: what can't be locked is told, not refused. */
     enum kerr k = secret_start(SECRET_LOCK_BEST_EFFORT, e);
     k = k == KERR_OK ? audit_cluster_open(ctx, &cluster, e) : k;
+    memory = audit_source_memory(o);
     k = k == KERR_OK ? read_wanted(o, &wanted, e) : k;
     k = k == KERR_OK ? audit_source_find(o, &kind, e) : k;
     if (k == KERR_OK && o->encryption_config != NULL) {

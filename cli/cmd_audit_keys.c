@@ -97,16 +97,18 @@ static enum kerr take_keys(struct needs *n, const struct audit *a, struct kerrin
 }
 
 static enum kerr read_source(struct needs *n, const struct options *o,
-                             const struct audit_source_kind *kind, struct kerrinfo *e)
+                             const struct audit_source_kind *kind, struct memory *memory,
+                             struct kerrinfo *e)
 {
     AUTO_AUDIT_SOURCE source = {.count = 0};
     AUTO_AUDIT a = {.tables = NULL};
-    const struct audit_wanted wanted = {.prefixes = o->prefixes.items,
+    const struct audit_wanted wanted = {.memory = memory,
+                                        .prefixes = o->prefixes.items,
                                         .prefix_count = o->prefixes.count,
                                         .is_passing = kind->is_passing};
     const struct audit_told nobody = {.fn = NULL};
     enum kerr k = audit_begin(&wanted, &a, e);
-    k = k == KERR_OK ? audit_source_open(kind, o, &source, e) : k;
+    k = k == KERR_OK ? audit_source_open(kind, o, memory, &source, e) : k;
     k = k == KERR_OK ? audit_source_read(&source, o, &a, &nobody, e) : k;
     if (k == KERR_OK) {
         audit_source_warn(&source, &a);
@@ -127,15 +129,16 @@ static enum kerr read_all(struct needs *n, const struct options *o, const struct
                           struct kerrinfo *e)
 {
     const struct audit_source_kind *kind = NULL;
+    struct memory memory = audit_source_memory(o);
     enum kerr k = KERR_OK;
-    n->has_live = call->arg_count == 0 || audit_source_is_named(o);
+    n->has_live = call->arg_count == 0 || audit_source_is_named(o) || o->member_snapshot;
     if (n->has_live) {
         k = audit_source_find(o, &kind, e);
-        k = k == KERR_OK ? read_source(n, o, kind, e) : k;
+        k = k == KERR_OK ? read_source(n, o, kind, &memory, e) : k;
     }
     for (size_t i = 0; i < call->arg_count && k == KERR_OK; i++) {
         const struct options one = {.snapshot = call->args[i], .prefixes = o->prefixes};
-        k = read_source(n, &one, &audit_source_snapshot, e);
+        k = read_source(n, &one, &audit_source_snapshot, &memory, e);
     }
     return k;
 }

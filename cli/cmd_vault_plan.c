@@ -45,7 +45,7 @@ static enum kerr count(const struct options *o, struct vault_plan *p, struct ker
     const struct audit_told nobody = {.fn = NULL};
     enum kerr k = audit_begin(&wanted, &a, e);
     k = k == KERR_OK ? audit_source_catch_bus_errors(e) : k;
-    k = k == KERR_OK ? audit_source_open(&audit_source_snapshot, o, &source, e) : k;
+    k = k == KERR_OK ? audit_source_open(&audit_source_snapshot, o, NULL, &source, e) : k;
     k = k == KERR_OK ? audit_source_read(&source, o, &a, &nobody, e) : k;
     for (size_t i = 0; i < a.key_id_count && k == KERR_OK; i++) {
         if (a.key_ids[i].class_of == VALUE_KMSV2) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/options.h"
 
+#include "cli/audit_source.h"
 #include "cli/commands.h"
 #include "config/config.h"
 
@@ -307,6 +308,12 @@ static const struct opt_row rows[] = {
      .type = OPT_LIST,
      .commands = "audit,audit keys",
      .offset = FIELD(endpoints)},
+    {.name = "member-snapshot",
+     .help = "have one member of --endpoints send its whole database, into memory: shows what is "
+             "left over in it too",
+     .type = OPT_FLAG,
+     .commands = "audit,audit keys",
+     .offset = FIELD(member_snapshot)},
     {.name = "user",
      .value = "NAME",
      .help = "etcd's user, where etcd has some; the password is asked for",
@@ -333,6 +340,15 @@ static const struct opt_row rows[] = {
      .max = 1000,
      .commands = "audit,audit keys",
      .offset = FIELD(qps)},
+    {.name = "max-memory",
+     .value = "SIZE",
+     .help = "take at most SIZE of memory, such as 512MiB, and end with 3 where that is not enough",
+     .type = OPT_SIZE,
+     .min = AUDIT_MEMORY_MIN,
+     .max = (uint64_t)1 << 50,
+     .preset = "1GiB",
+     .commands = "audit,audit keys",
+     .offset = FIELD(max_memory)},
     {.name = "prefix",
      .value = "PREFIX",
      .help = "what Kubernetes' keys begin with, such as /registry/; without it found in the keys",

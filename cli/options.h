@@ -71,6 +71,8 @@ struct options {
     const char *password_file;
     bool linearizable;
     uint64_t qps;
+    uint64_t max_memory;
+    bool member_snapshot;
 };
 
 extern const struct opt_program options_program;

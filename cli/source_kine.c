@@ -32,6 +32,8 @@ struct own {
     struct file_stamp stamp;
     struct sqlite_pages pages;
     struct kine *kine;
+    uint64_t memory_max; /* of SQLite */
+    bool is_memory_taken;
 };
 
 static const char *named(const struct options *o)
@@ -145,18 +147,27 @@ static enum kerr open_kine(const struct options *o, struct audit_source *ret, st
         struct bytes wal = ret->count > 1 ? ret->files[1].map.data : bytes_of(NULL, 0);
         k = sqlite_pages_open(ret->files[0].map.data, wal, ret->name, &own->pages, e);
     }
-    return k == KERR_OK ? kine_open(&own->pages, &own->kine, e) : k;
+    uint64_t half = memory_left(ret->memory) / 2;
+    own->memory_max = half < KINE_MEMORY_MAX ? half : KINE_MEMORY_MAX;
+    k = k == KERR_OK ? memory_take(ret->memory, own->memory_max, "what SQLite needs", e) : k;
+    own->is_memory_taken = k == KERR_OK;
+    return k == KERR_OK ? kine_open(&own->pages, own->memory_max, &own->kine, e) : k;
 }
 
 static enum kerr read_kine(struct audit_source *s, const struct options *o, struct audit *a,
                            const struct audit_told *told, struct kerrinfo *e)
 {
     struct own *own = s->own;
+    struct kerrinfo cause = {0};
     (void)o;
     /* SQLite's check last: what is found before has its place in the file. */
-    enum kerr k = audit_kine(a, own->kine, &own->pages, told->fn, told->ctx, &s->found, e);
-    k = k == KERR_OK && !s->found.is_partial ? kine_check(own->kine, e) : k;
+    enum kerr k = audit_kine(a, own->kine, &own->pages, told->fn, told->ctx, &s->found, &cause);
+    k = k == KERR_OK && !s->found.is_partial ? kine_check(own->kine, &cause) : k;
     s->is_partial = s->found.is_partial;
+    if (k != KERR_OK) {
+        bool is_tight = k == KERR_NOMEM && own->memory_max < KINE_MEMORY_MAX;
+        return kerr_set(e, k, "%s%s", cause.text, is_tight ? "; allow more with --max-memory" : "");
+    }
     return k == KERR_OK ? check_same(s, own, e) : k;
 }
 
@@ -167,6 +178,7 @@ static void close_kine(struct audit_source *s)
         kine_close(&own->kine);
         sqlite_pages_close(&own->pages);
         file_close_at(&own->shm);
+        memory_give(s->memory, own->is_memory_taken ? own->memory_max : 0);
     }
     free(own);
 }

@@ -7,11 +7,13 @@
 #include "proto/etcd/rpc.pb-c.h"
 #include "stored/wire.h"
 
-/* Fields of RangeResponse, ResponseHeader, AuthenticateResponse. */
+/* Fields of RangeResponse, ResponseHeader, AuthenticateResponse, RangeStreamResponse,
+ * SnapshotResponse. */
 enum { HEADER = 1, KVS, MORE, COUNT };
 enum { CLUSTER_ID = 1, MEMBER_ID, REVISION };
 enum { TOKEN = 2 };
 enum { RANGE_RESPONSE = 1 };
+enum { REMAINING_BYTES = 2, BLOB };
 
 #define KEY_MAX   ((size_t)2 << 20) /* over etcd's own limit of a request */
 #define TOKEN_MAX 8192              /* metadata of HTTP/2; a JWT has some hundred bytes */
@@ -249,6 +251,28 @@ enum kerr codec_status(struct bytes message, struct etcd_status *ret, struct ker
     say_version(m->version, ret->version);
     etcdserverpb__status_response__free_unpacked(m, NULL);
     return KERR_OK;
+}
+
+enum kerr codec_blob(struct bytes message, struct codec_blob *ret, struct kerrinfo *e)
+{
+    struct wire w = wire_on(message);
+    struct wire_field f;
+    bool is_bad = false;
+    *ret = (struct codec_blob){.remaining = 0};
+    while (wire_next(&w, &f)) {
+        bool is_number = f.number == REMAINING_BYTES;
+        if (!is_number && f.number != BLOB) {
+            continue;
+        }
+        is_bad = is_bad || f.type != (is_number ? WIRE_VARINT : WIRE_BYTES);
+        if (is_number && !is_bad) {
+            ret->remaining = f.varint;
+        } else if (!is_bad) {
+            ret->data = f.data;
+        }
+    }
+    return w.is_bad || is_bad ? kerr_set(e, KERR_FORMAT, "a piece of a database is damaged")
+                              : KERR_OK;
 }
 
 enum kerr codec_token(struct bytes message, struct secret **ret, struct kerrinfo *e)

@@ -34,6 +34,12 @@ enum kerr codec_piece(struct bytes message, struct bytes *ret, struct kerrinfo *
 
 enum kerr codec_status(struct bytes message, struct etcd_status *ret,
                        struct kerrinfo *e) MUST_CHECK;
+/* A SnapshotResponse. */
+struct codec_blob {
+    uint64_t remaining; /* bytes behind this one, without the hash */
+    struct bytes data;
+};
+enum kerr codec_blob(struct bytes message, struct codec_blob *ret, struct kerrinfo *e) MUST_CHECK;
 /* The token of an AuthenticateResponse. */
 enum kerr codec_token(struct bytes message, struct secret **ret, struct kerrinfo *e) MUST_CHECK;
 

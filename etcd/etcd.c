@@ -6,8 +6,8 @@
 #include <time.h>
 
 #include "base/text.h"
+#include "etcd/ask.h"
 #include "etcd/codec.h"
-#include "etcd/endpoint.h"
 #include "etcd/refusal.h"
 #include "rpc/rpc_client.h"
 
@@ -27,29 +27,6 @@
 #define PAUSE_MS    1000
 #define LOGINS      2                 /* for one call */
 #define REQUEST_MAX ((size_t)5 << 20) /* two keys of the greatest length */
-
-struct etcd {
-    const struct etcd_config *config;
-    struct rpc_tls tls;
-    struct endpoint endpoints[ETCD_ENDPOINTS_MAX];
-    struct rpc_client *clients[ETCD_ENDPOINTS_MAX]; /* NULL: not used yet */
-    size_t count;
-    size_t current;
-    bool has_answered; /* any of them, ever */
-    bool needs_login;
-    struct secret *token; /* NULL: none */
-};
-
-/* What is asked; the answer's messages go to `take`. */
-struct question {
-    const char *path;
-    struct bytes request;
-    bool is_secret;
-    bool has_messages; /* some were told of: it is not asked again */
-    unsigned timeout_ms;
-    rpc_message_fn *take;
-    void *ctx;
-};
 
 /* ---- life ---- */
 
@@ -137,7 +114,7 @@ static enum kerr client_of(struct etcd *c, struct rpc_client **ret, struct kerri
         .port = at->port,
         .tls = at->is_tls ? &c->tls : NULL,
         .connect_ms = CONNECT_MS,
-        .response_max = ETCD_PAGE_MAX,
+        .response_max = c->config->answer_max == 0 ? ETCD_PAGE_MAX : c->config->answer_max,
     };
     struct rpc_client **client = &c->clients[c->current];
     enum kerr k = *client == NULL ? rpc_client_new(&config, client, e) : KERR_OK;
@@ -179,12 +156,16 @@ static void sleep_ms(unsigned ms)
     }
 }
 
-static enum kerr say_refused(const struct etcd *c, const struct refusal *r,
-                             const struct rpc_status *status, struct kerrinfo *e)
+static enum kerr say_refused(const struct etcd *c, const struct question *q,
+                             const struct refusal *r, const struct rpc_status *status,
+                             struct kerrinfo *e)
 {
+    bool are_all = c->count > 1 && r->next == REFUSAL_OTHER && !q->is_for_one;
+    bool is_denied = status->code == kerr_grpc_status(KERR_DENIED) && q->denied != NULL;
     return kerr_set(e, r->code, "%s%s: %s%s", etcd_endpoint(c),
-                    c->count > 1 && r->next == REFUSAL_OTHER ? " (none of the others either)" : "",
-                    *status->text == 0 ? kerr_sentence(r->code) : status->text, r->hint);
+                    are_all ? " (none of the others either)" : "",
+                    *status->text == 0 ? kerr_sentence(r->code) : status->text,
+                    is_denied ? q->denied : r->hint);
 }
 
 /* Goes on to the next endpoint, and waits after each round. False when it has been tried enough. */
@@ -203,7 +184,7 @@ static bool turn(struct etcd *c, size_t *tries)
 
 static enum kerr login(struct etcd *c, struct kerrinfo *e);
 
-static enum kerr ask(struct etcd *c, struct question *q, bool with_token, struct kerrinfo *e)
+enum kerr etcd_ask(struct etcd *c, struct question *q, bool with_token, struct kerrinfo *e)
 {
     size_t tries = 0;
     unsigned logins = 0;
@@ -219,8 +200,9 @@ static enum kerr ask(struct etcd *c, struct question *q, bool with_token, struct
         bool is_token_old =
             with_token && r->next == REFUSAL_LOGIN && c->config->user != NULL && logins++ < LOGINS;
         c->needs_login = c->needs_login || is_token_old;
-        if (q->has_messages || (!is_token_old && (r->next != REFUSAL_OTHER || !turn(c, &tries)))) {
-            return say_refused(c, r, &status, e);
+        bool may_turn = r->next == REFUSAL_OTHER && !q->is_for_one;
+        if (q->has_messages || (!is_token_old && !(may_turn && turn(c, &tries)))) {
+            return say_refused(c, q, r, &status, e);
         }
     }
 }
@@ -255,7 +237,7 @@ static enum kerr login(struct etcd *c, struct kerrinfo *e)
                          .timeout_ms = CALL_MS,
                          .take = take_token,
                          .ctx = c};
-    k = ask(c, &q, false, &cause);
+    k = etcd_ask(c, &q, false, &cause);
     if (k != KERR_OK && k != KERR_STATE) { /* STATE: it knows no users, so it asks nobody */
         return kerr_set(e, k, "%s", cause.text);
     }
@@ -275,7 +257,7 @@ enum kerr etcd_status(struct etcd *c, struct etcd_status *ret, struct kerrinfo *
     struct question q = {
         .path = STATUS_PATH, .timeout_ms = CALL_MS, .take = take_status, .ctx = ret};
     *ret = (struct etcd_status){.member_id = 0};
-    enum kerr k = ask(c, &q, true, e);
+    enum kerr k = etcd_ask(c, &q, true, e);
     return k != KERR_OK || ret->member_id != 0
                ? k
                : kerr_set(e, KERR_FORMAT,
@@ -336,7 +318,7 @@ static enum kerr ask_range(struct etcd *c, const struct etcd_range *range, struc
     *r->page = (struct etcd_page){.revision = 0};
     enum kerr k = codec_range_request(range, !c->config->is_linearizable, &request, e);
     q->request = buf_view(&request);
-    k = k == KERR_OK ? ask(c, q, true, e) : k;
+    k = k == KERR_OK ? etcd_ask(c, q, true, e) : k;
     if (k == KERR_OK && r->page->revision == 0) {
         k = kerr_set(e, KERR_FORMAT, "%s: an answer without a revision", etcd_endpoint(c));
     }

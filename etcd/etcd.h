@@ -9,7 +9,7 @@
  *
  * Answers are hostile input: bounded, and checked before anything of them is handed on.
  *
- * Memory: one message of at most ETCD_PAGE_MAX, twice, and what rpc_client.h says.
+ * Memory: ETCD_CLIENT_BYTES of answer_max, at most, of which most is gRPC's (rpc/rpc_client.h).
  *
  * Threads: a client belongs to one thread; see rpc/rpc_client.h for what that means before a fork.
  *
@@ -29,7 +29,11 @@
 
 #define ETCD_ENDPOINTS_MAX 32
 #define ETCD_PAGE_MAX      ((size_t)64 << 20) /* bytes of one answer */
+#define ETCD_ANSWER_MIN    ((size_t)4 << 20) /* values have 1.5 MiB, unless etcd is told otherwise */
 #define ETCD_VERSION_BYTES 32
+
+/* What a connection gathers, and an answer in one piece. */
+#define ETCD_CLIENT_BYTES(answer_max) (5 * (uint64_t)(answer_max) + ((uint64_t)16 << 20))
 
 /* PEM. */
 struct etcd_tls {
@@ -45,6 +49,7 @@ struct etcd_config {
     struct etcd_tls tls;
     const char *user; /* NULL: whoever the certificate says, or nobody */
     const struct secret *password;
+    size_t answer_max;    /* bytes of one answer, at most ETCD_PAGE_MAX, which 0 is too */
     bool is_linearizable; /* else a member answers of itself, which may lag a little */
 };
 
@@ -99,7 +104,7 @@ struct etcd_page {
  * returns all of its views are good. */
 typedef enum kerr etcd_key_value_fn(void *ctx, const struct mvcc_key_value *kv, struct kerrinfo *e);
 
-/* One answer. NOTFOUND when the revision is compacted, LIMIT when the answer is over ETCD_PAGE_MAX:
+/* One answer. NOTFOUND when the revision is compacted, LIMIT when the answer is over answer_max:
  * ask with a smaller limit. */
 enum kerr etcd_range(struct etcd *c, const struct etcd_range *r, etcd_key_value_fn *fn, void *ctx,
                      struct etcd_page *ret, struct kerrinfo *e) MUST_CHECK;
@@ -109,5 +114,23 @@ enum kerr etcd_range(struct etcd *c, const struct etcd_range *r, etcd_key_value_
  * behind it. */
 enum kerr etcd_range_stream(struct etcd *c, const struct etcd_range *r, etcd_key_value_fn *fn,
                             void *ctx, struct etcd_page *ret, struct kerrinfo *e) MUST_CHECK;
+
+/* ---- the whole database of a member ---- */
+
+#define ETCD_HASH_BYTES 32
+
+struct etcd_piece {
+    uint64_t at;    /* of its first byte */
+    uint64_t total; /* bytes of all pieces */
+    struct bytes data;
+};
+typedef enum kerr etcd_piece_fn(void *ctx, const struct etcd_piece *piece, struct kerrinfo *e);
+
+/* What `etcdctl snapshot save` writes, piece by piece, in order: the file of the member that
+ * answered last, free pages and all, and behind it its SHA-256, which is left to the caller. No
+ * other member is asked instead. OK when all came that was promised with the first piece. DENIED:
+ * where etcd has users it takes the role root. */
+enum kerr etcd_snapshot(struct etcd *c, etcd_piece_fn *fn, void *ctx,
+                        struct kerrinfo *e) MUST_CHECK;
 
 #endif

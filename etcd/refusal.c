@@ -17,6 +17,7 @@ static const struct refusal rows[] = {
      "; name with --prefix what the user may read, or let him read it: 'etcdctl role "
      "grant-permission ROLE --prefix=true read /registry/'"},
     {8, "larger than max", REFUSAL_FINAL, KERR_LIMIT, ""},
+    {8, "Buffers full", REFUSAL_FINAL, KERR_LIMIT, "; too large for the memory of a connection"},
     {8, NULL, REFUSAL_OTHER, KERR_BUSY, ""},
     {9, "authentication is not enabled", REFUSAL_FINAL, KERR_STATE, ""},
     {11, "compacted", REFUSAL_FINAL, KERR_NOTFOUND, ""},

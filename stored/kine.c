@@ -111,7 +111,7 @@ static bool harden(sqlite3 *db)
     return true;
 }
 
-static enum kerr start(struct kine *k, struct kerrinfo *e)
+static enum kerr start(struct kine *k, uint64_t memory_max, struct kerrinfo *e)
 {
     static const char pragmas[] = "PRAGMA locking_mode=EXCLUSIVE;" /* no shared index of the log */
                                   "PRAGMA temp_store=MEMORY;"
@@ -120,7 +120,8 @@ static enum kerr start(struct kine *k, struct kerrinfo *e)
                                   "PRAGMA cache_size=-8192;"
                                   "PRAGMA automatic_index=OFF;"
                                   "PRAGMA query_only=ON;";
-    (void)sqlite3_hard_heap_limit64(KINE_MEMORY_MAX);
+    (void)sqlite3_hard_heap_limit64(
+        (sqlite3_int64)(memory_max < KINE_MEMORY_MAX ? memory_max : KINE_MEMORY_MAX));
     if (kine_vfs_init(&k->vfs, k->pages->db, sqlite_pages_committed(k->pages)) != SQLITE_OK) {
         return kerr_set(e, KERR_NOMEM, "no memory for SQLite");
     }
@@ -221,14 +222,15 @@ static enum kerr read_roots(struct kine *k, struct kerrinfo *e)
     return r;
 }
 
-enum kerr kine_open(struct sqlite_pages *pages, struct kine **ret, struct kerrinfo *e)
+enum kerr kine_open(struct sqlite_pages *pages, uint64_t memory_max, struct kine **ret,
+                    struct kerrinfo *e)
 {
     AUTO_KINE k = calloc(1, sizeof *k);
     if (k == NULL) {
         return kerr_set(e, KERR_NOMEM, "no memory for a database");
     }
     k->pages = pages;
-    enum kerr r = start(k, e);
+    enum kerr r = start(k, memory_max, e);
     r = r == KERR_OK ? check_encoding(k, e) : r;
     r = r == KERR_OK ? check_table(k, e) : r;
     r = r == KERR_OK ? check_columns(k, e) : r;

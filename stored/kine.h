@@ -7,8 +7,8 @@
  * SQLite gets no file: the library sees the two byte strings through functions that can do nothing
  * but copy from them, and keeps what else it wants (the index of the log, sorting) in memory. So
  * nothing is written, made or removed, whatever the bytes say. Its schema is not trusted, and
- * `kine` must be a plain table with kine's columns. At most KINE_MEMORY_MAX bytes are used, in the
- * whole process.
+ * `kine` must be a plain table with kine's columns. At most as many bytes are used as kine_open was
+ * given, in the whole process.
  *
  * An object belongs to one thread, and borrows the pages it was opened on. Views last until the
  * callback returns.
@@ -40,7 +40,10 @@ struct kine_row {
     struct bytes old_value;
 };
 
-enum kerr kine_open(struct sqlite_pages *pages, struct kine **ret, struct kerrinfo *e) MUST_CHECK;
+/* `memory_max`: bytes for SQLite, at most KINE_MEMORY_MAX; with less than a row that is to be read
+ * takes, NOMEM. */
+enum kerr kine_open(struct sqlite_pages *pages, uint64_t memory_max, struct kine **ret,
+                    struct kerrinfo *e) MUST_CHECK;
 void kine_close(struct kine **k); /* NULL is fine */
 #define AUTO_KINE AUTO(kine_close) struct kine *
 

@@ -19,7 +19,8 @@ NEVER = re.compile(r"^(file_write|file_replace|outfile_|p?writev?(64)?|fwrite|fo
                    r"exec\w*|fork|vfork|posix_spawn\w*|sqlite3_(exec_write|backup_\w+|deserialize|"
                    r"wal_checkpoint\w*|load_extension))$")
 METHODS = {"/etcdserverpb.KV/Range", "/etcdserverpb.KV/RangeStream",
-           "/etcdserverpb.Maintenance/Status", "/etcdserverpb.Auth/Authenticate"}
+           "/etcdserverpb.Maintenance/Status", "/etcdserverpb.Maintenance/Snapshot",
+           "/etcdserverpb.Auth/Authenticate"}
 MESSAGES_NEVER = re.compile(r"(put|txn|delete_range|compaction|lease\w*|defragment|move_leader|"
                             r"downgrade|member_(add|remove|update|promote))_?request", re.I)
 

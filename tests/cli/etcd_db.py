@@ -121,7 +121,7 @@ class Db:
         return len(self._data) // self.page_size
 
     def data(self):
-        self._data, children = b"\0" * 2 * self.page_size, []
+        self._data, children = bytearray(2 * self.page_size), []
         for content in self.free:
             self.add(f"free-{len(self.pages)}", content)
         records = [(0, key, value) for key, value in self.records]

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an etcd answers: a range, a piece of a streamed one, its status, a token. */
+/* What an etcd answers: a range, a piece of a streamed one, its status, a token, a
+ * piece of its database. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,6 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bytes message = bytes_of(data, size);
     struct bytes inner;
     struct etcd_status status;
+    struct codec_blob blob;
     AUTO_SECRET token = NULL;
     must(secret_start(SECRET_LOCK_BEST_EFFORT, NULL) == KERR_OK);
     for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
@@ -69,6 +71,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (codec_status(message, &status, NULL) == KERR_OK) {
         must(strlen(status.version) < sizeof status.version);
+    }
+    if (codec_blob(message, &blob, NULL) == KERR_OK && blob.data.len > 0) {
+        must(blob.data.ptr >= data && blob.data.ptr + blob.data.len <= data + size);
     }
     if (codec_token(message, &token, NULL) == KERR_OK) {
         must(secret_len(token) > 0 && secret_len(token) <= size);

@@ -108,7 +108,7 @@ static void run(struct bytes db, struct bytes wal, const char *object)
     struct audit_store found;
     must(audit_begin(&wanted, &a, &e) == KERR_OK);
     enum kerr k = sqlite_pages_open(db, wal, "file", &pages, &e);
-    k = k == KERR_OK ? kine_open(&pages, &kine, &e) : k;
+    k = k == KERR_OK ? kine_open(&pages, KINE_MEMORY_MAX, &kine, &e) : k;
     k = k == KERR_OK ? audit_kine(&a, kine, &pages, NULL, NULL, &found, &e) : k;
     if (k != KERR_OK) {
         must(k == KERR_FORMAT || k == KERR_UNSUP || k == KERR_NOTFOUND || k == KERR_LIMIT ||

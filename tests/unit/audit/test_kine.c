@@ -31,7 +31,7 @@ static enum kerr audit_file(const struct kine_file *f, struct result *r)
     enum kerr k = audit_begin(&wanted, &r->audit, &e);
     k = k == KERR_OK ? sqlite_pages_open(buf_view(&f->db), buf_view(&f->wal), "file", &r->pages, &e)
                      : k;
-    k = k == KERR_OK ? kine_open(&r->pages, &r->kine, &e) : k;
+    k = k == KERR_OK ? kine_open(&r->pages, KINE_MEMORY_MAX, &r->kine, &e) : k;
     k = k == KERR_OK ? audit_kine(&r->audit, r->kine, &r->pages, NULL, NULL, &r->found, &e) : k;
     return k == KERR_OK ? audit_judge(&r->audit, &e) : k;
 }
@@ -232,7 +232,7 @@ static void test_stopped(void **state)
     kine_file_read(&f);
     assert_ok(&e, audit_begin(&wanted, &r.audit, &e));
     assert_ok(&e, sqlite_pages_open(buf_view(&f.db), buf_view(&f.wal), "file", &r.pages, &e));
-    assert_ok(&e, kine_open(&r.pages, &r.kine, &e));
+    assert_ok(&e, kine_open(&r.pages, KINE_MEMORY_MAX, &r.kine, &e));
     assert_ok(&e, audit_kine(&r.audit, r.kine, &r.pages, stop_at_once, NULL, &r.found, &e));
     assert_ok(&e, audit_judge(&r.audit, &e));
     assert_true(r.found.is_partial);

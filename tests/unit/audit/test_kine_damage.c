@@ -42,7 +42,7 @@ static enum kerr run(const struct kine_file *f, struct told *ret, struct kerrinf
     enum kerr k = audit_begin(&wanted, &a, e);
     k = k == KERR_OK ? sqlite_pages_open(buf_view(&f->db), buf_view(&f->wal), "file", &pages, e)
                      : k;
-    k = k == KERR_OK ? kine_open(&pages, &kine, e) : k;
+    k = k == KERR_OK ? kine_open(&pages, KINE_MEMORY_MAX, &kine, e) : k;
     k = k == KERR_OK ? audit_kine(&a, kine, &pages, NULL, NULL, &found, e) : k;
     k = k == KERR_OK ? kine_check(kine, e) : k;
     *ret = (struct told){.keys = a.totals.keys, .records = found.record_count};

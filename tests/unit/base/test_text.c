@@ -145,6 +145,33 @@ static void test_durations(void **state)
     assert_int_equal(ms, 1);
 }
 
+static void test_sizes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } good[] = {{"0", 0}, {"1KiB", 1024}, {"512MiB", 536870912}, {"2GiB", 2147483648}};
+    static const char *const bad[] = {"",       "MiB",   "10",   "-1MiB",
+                                      "1.5GiB", "1 MiB", "1MB",  "1MiB ",
+                                      "1mib",   "1TiB",  "5GiB", "18446744073709551615GiB"};
+    struct kerrinfo e = {0};
+    uint64_t bytes = 1;
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        assert_ok(&e, text_to_size(good[i].text, "s", 0, 4294967296, &bytes, &e));
+        assert_int_equal(bytes, good[i].bytes);
+    }
+    bytes = 1;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_refused(&e, KERR_INPUT,
+                       "s: expected a size such as 512MiB or 2GiB, from 0 MiB to 4096 MiB",
+                       text_to_size(bad[i], "s", 0, 4294967296, &bytes, &e));
+    }
+    assert_refused(&e, KERR_INPUT, "from 2 MiB",
+                   text_to_size("1MiB", "s", 2097152, 4294967296, &bytes, &e));
+    assert_int_equal(bytes, 1);
+}
+
 static void test_modes(void **state)
 {
     (void)state;
@@ -308,6 +335,7 @@ int main(void)
         cmocka_unit_test(test_uuid),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_modes),
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_escape),

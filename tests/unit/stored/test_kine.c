@@ -19,7 +19,7 @@ static enum kerr open_file(const struct kine_file *f, struct kine **ret)
 {
     sqlite_pages_close(&pages);
     enum kerr k = sqlite_pages_open(buf_view(&f->db), buf_view(&f->wal), "file", &pages, &e);
-    return k == KERR_OK ? kine_open(&pages, ret, &e) : k;
+    return k == KERR_OK ? kine_open(&pages, KINE_MEMORY_MAX, ret, &e) : k;
 }
 
 /* ---- rows ---- */
