@@ -72,6 +72,9 @@ def test_kubeadm(workspace):
         made = node.audit("--cluster", word, "--prove", code=1)
         assert comparable(made) == comparable(told) and made["totals"]["proved"] == 1
         assert made["source"]["endpoints"] == [cluster.etcd.url]
+    whole = node.audit("--cluster", "kubeadm", "--member-snapshot", code=1)
+    assert whole["source"]["kind"] != made["source"]["kind"] and whole["residue"]["free_pages"]
+    assert whole["source"]["endpoints"] == [cluster.etcd.url]
     name = "secrets/default/sealed"
     assert node.audit("--cluster", "kubeadm", "--object", name)["expected"] == "kmsv2:etcdseal"
     node.run("keys", "--cluster", "kubeadm", "--unneeded", cluster.daemon.tool.primary()).refused(

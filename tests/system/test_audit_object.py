@@ -97,6 +97,10 @@ def test_one_object(workspace):
     assert of_live["residue"]["old_revisions"] == of_file["residue"]["old_revisions"] == {
         "values": len(past), "plaintext": 1}
     assert of_live["residue"]["free_pages"] is None and of_file["residue"]["free_pages"] is not None
+    # So does a member that sends its database.
+    of_member = asked((*live, "--member-snapshot"), key, *words)
+    for name in ("stored", "history", "etcd_key", "expected", "stale", "verdict", "state"):
+        assert of_member[name] == of_file[name], name
     other = asked(live, key.removesuffix(NAME) + "other", *words, code=1)
     assert other["stored"]["class"] == "plaintext" and other["history"] == []
 
