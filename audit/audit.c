@@ -203,6 +203,9 @@ static void say_detail(const struct audit *a, const struct audit_finding *f, cha
         const struct audit_resource *r = &a->resources[f->resource];
         (void)snprintf(to, to_size, ": %" PRIu64 " values: %s", r->counts.unproved,
                        r->unproved_why);
+    } else if (f->rule == AUDIT_RULE_MANY_KEY_IDS) {
+        (void)snprintf(to, to_size, ": %" PRIu64 " objects under others than the first %d",
+                       a->other_keys.objects, AUDIT_KEY_IDS_MAX);
     } else if (f->rule == AUDIT_RULE_READ_PROVIDER) {
         (void)snprintf(to, to_size, ": %s", encryption_kind_names[f->detail]);
     } else if (f->rule >= AUDIT_RULE_RESIDUE_OLD_REVISIONS) {

@@ -15,7 +15,8 @@
  * EncryptionConfiguration also what its first provider of each resource says. One that leaves
  * Secrets in plaintext does not make that right.
  *
- * An audit belongs to one thread. Codes: LIMIT for more rows than the maxima, NOMEM.
+ * An audit belongs to one thread. Codes: LIMIT for more resources than the maximum, NOMEM. More key
+ * ids than the maximum are a finding.
  */
 #ifndef ETCDSEAL_AUDIT_AUDIT_H
 #define ETCDSEAL_AUDIT_AUDIT_H
@@ -33,7 +34,7 @@
 #define AUDIT_SEEDS_MAX     262144  /* unwrapped ones; each start of a kube-apiserver makes one */
 #define AUDIT_OBJECT_MAX    2097152 /* bytes that are decrypted; etcd takes 1.5 MiB in one request */
 #define AUDIT_RESOURCES_MAX 16384   /* clusters have some hundred */
-#define AUDIT_KEY_IDS_MAX   16384   /* one for each key change; 512 are in use at once */
+#define AUDIT_KEY_IDS_MAX   16384   /* rows; one for each key change, 512 are in use at once */
 #define AUDIT_NAME_BYTES    320     /* of a resource, with terminator: two DNS names */
 #define AUDIT_TEXT_BYTES    384     /* of a message or cure, with terminator */
 
@@ -214,6 +215,10 @@ struct audit {
     size_t resource_count;
     struct audit_key_id *key_ids;
     size_t key_id_count;
+    /* All that is under key ids which came when there were AUDIT_KEY_IDS_MAX of them: some of it
+     * may be under any id, also under one that has a row for another provider. Only the numbers
+     * count. */
+    struct audit_key_id other_keys;
     struct audit_finding *findings;
     size_t finding_count;
     uint64_t by_rule[AUDIT_RULE_COUNT];

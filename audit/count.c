@@ -41,7 +41,7 @@ static enum kerr count_key(struct audit *a, const struct audit_item *item, bool 
     if (k != KERR_OK) {
         return k;
     }
-    *ret = (uint32_t)(row - a->key_ids);
+    *ret = row == &a->other_keys ? AUDIT_NO_KEY_ID : (uint32_t)(row - a->key_ids);
     row->objects++;
     row->proved += is_proved(item);
     row->undecryptable += is_undecryptable;

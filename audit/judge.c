@@ -120,9 +120,20 @@ static enum kerr find_residue(struct audit *a, struct kerrinfo *e)
     return k;
 }
 
+static enum kerr find_many_keys(struct audit *a, struct kerrinfo *e)
+{
+    const struct audit_finding found = {.rule = AUDIT_RULE_MANY_KEY_IDS,
+                                        .resource = AUDIT_NO_RESOURCE};
+    bool is_so = a->other_keys.objects > 0;
+    for (size_t i = 0; i < AUDIT_PLACE_COUNT; i++) {
+        is_so = is_so || a->other_keys.residue[i] > 0;
+    }
+    return is_so ? tables_find(a, &found, e) : KERR_OK;
+}
+
 static enum kerr find_more(struct audit *a, struct kerrinfo *e)
 {
-    enum kerr k = KERR_OK;
+    enum kerr k = find_many_keys(a, e);
     uint64_t expected = 0;
     for (uint32_t i = 0; i < a->resource_count && k == KERR_OK; i++) {
         expected += a->resources[i].is_expected ? a->resources[i].counts.keys : 0;
@@ -150,8 +161,12 @@ static bool is_all_encrypted(const struct audit *a)
     return true;
 }
 
+/* What is under the others may be under any key. */
 static bool is_only_key(const struct audit *a, const char *key_id)
 {
+    if (a->other_keys.objects > 0) {
+        return false;
+    }
     for (size_t i = 0; i < a->key_id_count; i++) {
         const struct audit_key_id *row = &a->key_ids[i];
         if (row->class_of == VALUE_KMSV2 && row->objects > 0 &&

@@ -244,6 +244,10 @@ enum kerr tables_key_id(struct audit *a, const struct stored_value *v, struct au
         *ret = &a->key_ids[*found];
         return KERR_OK;
     }
+    if (a->key_id_count == AUDIT_KEY_IDS_MAX) {
+        *ret = &a->other_keys;
+        return KERR_OK;
+    }
     enum kerr k = tables_keep(a, &wanted.provider, e);
     k = k == KERR_OK ? tables_keep(a, &wanted.id, e) : k;
     if (k != KERR_OK) {

@@ -38,6 +38,7 @@ enum kerr tables_resource_named(struct audit *a, const struct resource_key *key,
                                 struct kerrinfo *e) MUST_CHECK;
 #define TABLES_OUTSIDE "(outside)"
 
+/* The row of the key that a value is under; a->other_keys where there is room for no other. */
 enum kerr tables_key_id(struct audit *a, const struct stored_value *v, struct audit_key_id **ret,
                         struct kerrinfo *e) MUST_CHECK;
 

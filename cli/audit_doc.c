@@ -154,6 +154,22 @@ static void put_key_id(struct doc *d, const struct audit_key_id *row)
     doc_close(d);
 }
 
+/* What has no row of its own, together; NULL: everything has one. */
+static void put_other_keys(struct doc *d, const struct audit *a)
+{
+    const struct audit_key_id *others = &a->other_keys;
+    if (a->by_rule[AUDIT_RULE_MANY_KEY_IDS] == 0) {
+        doc_text(d, "other_key_ids", NULL);
+        return;
+    }
+    doc_object(d, "other_key_ids");
+    doc_u64(d, "objects", others->objects);
+    doc_u64(d, "seeds", others->seeds);
+    doc_u64(d, "proved", others->proved);
+    doc_u64(d, "undecryptable", others->undecryptable);
+    doc_close(d);
+}
+
 static void put_finding(struct doc *d, const struct audit *a, const struct audit_finding *f)
 {
     struct audit_said said;
@@ -223,6 +239,7 @@ static void put_residue(struct doc *d, const struct audit *a)
             }
         }
         doc_close(d);
+        doc_u64(d, "other_key_ids", a->other_keys.residue[i]);
         doc_close(d);
     }
     doc_close(d);
@@ -251,6 +268,7 @@ static void put_lists(struct doc *d, const struct audit_report *r, struct audit_
         put_key_id(d, &a->key_ids[i]);
     }
     doc_close(d);
+    put_other_keys(d, a);
     doc_u64(d, "findings_count", a->finding_count);
     doc_array(d, "findings");
     for (size_t i = 0; i < max && d->k == KERR_OK; i++, flush(d, to)) {

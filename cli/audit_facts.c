@@ -97,8 +97,9 @@ enum audit_scope audit_scope_of(enum audit_rule rule)
             return AUDIT_OF_PLACES;
         }
     }
-    return rule == AUDIT_RULE_NOTHING_EXPECTED || rule == AUDIT_RULE_KMS_DOWN ? AUDIT_OF_WHOLE
-                                                                              : AUDIT_OF_RESOURCES;
+    bool is_of_whole = rule == AUDIT_RULE_NOTHING_EXPECTED || rule == AUDIT_RULE_KMS_DOWN ||
+                       rule == AUDIT_RULE_MANY_KEY_IDS;
+    return is_of_whole ? AUDIT_OF_WHOLE : AUDIT_OF_RESOURCES;
 }
 
 bool audit_is_failure(const struct audit *a, enum audit_rule rule)

@@ -229,6 +229,11 @@ void audit_page_keys(struct audit_page *p)
         }
         html_table_end(&p->a);
         put_more(p, a->key_id_count);
+        if (a->by_rule[AUDIT_RULE_MANY_KEY_IDS] > 0) {
+            append_printf(
+                &p->a, "<p>%" PRIu64 " objects are under further key ids, counted together.</p>\n",
+                a->other_keys.objects);
+        }
     } else {
         append_text(&p->a, "<p>No value is encrypted.</p>\n");
     }

@@ -116,7 +116,11 @@ static enum kerr put_key_ids(struct buf *to, const struct audit *a, struct kerri
     }
     enum kerr k = buf_put_text(to, "\n", e);
     k = k == KERR_OK ? table_print(&t, to) : k;
-    return k == KERR_OK ? put_more(to, a->key_id_count, e) : k;
+    k = k == KERR_OK ? put_more(to, a->key_id_count, e) : k;
+    return k == KERR_OK && a->by_rule[AUDIT_RULE_MANY_KEY_IDS] > 0
+               ? buf_printf(to, e, "(others): %" PRIu64 " objects under key ids beyond these\n",
+                            a->other_keys.objects)
+               : k;
 }
 
 static enum kerr put_residue(struct buf *to, const struct audit *a, struct kerrinfo *e)

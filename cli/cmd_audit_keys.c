@@ -25,6 +25,8 @@ struct need {
 };
 
 struct needs {
+    uint64_t others[OPT_ARGS_MAX + 1]; /* objects under key ids that were not told apart */
+    uint64_t other_sum;
     struct need *rows;
     size_t count;
     const char *names[OPT_ARGS_MAX + 1];
@@ -81,6 +83,8 @@ static enum kerr find_row(struct needs *n, const struct audit_key_id *key, struc
 static enum kerr take_keys(struct needs *n, const struct audit *a, struct kerrinfo *e)
 {
     enum kerr k = KERR_OK;
+    n->others[n->sources] = a->other_keys.objects;
+    n->other_sum += a->other_keys.objects;
     for (size_t i = 0; i < a->key_id_count && k == KERR_OK; i++) {
         const struct audit_key_id *key = &a->key_ids[i];
         struct need *row = NULL;
@@ -195,7 +199,11 @@ static void put_row(struct doc *d, const struct needs *n, const struct need *row
         doc_view(d, "key_id", row->id);
     }
     doc_text(d, "key_id_hash", is_v2 ? hash : NULL);
-    doc_bool(d, "needed", row->sum > 0);
+    if (row->sum == 0 && n->other_sum > 0) {
+        doc_text(d, "needed", NULL); /* under another provider it may be */
+    } else {
+        doc_bool(d, "needed", row->sum > 0);
+    }
     doc_array(d, "objects");
     for (size_t i = 0; i < n->sources; i++) {
         doc_u64(d, NULL, row->objects[i]);
@@ -221,6 +229,7 @@ static enum kerr put_doc(const struct options *o, const struct needs *n, struct 
         doc_text(&d, "name", n->names[i]);
         doc_bool(&d, "is_backup", i > 0 || !n->has_live);
         doc_u64(&d, "revision", n->revisions[i]);
+        doc_u64(&d, "other_objects", n->others[i]);
         doc_close(&d);
     }
     doc_close(&d);
@@ -255,7 +264,24 @@ static enum kerr check_unneeded(const struct options *o, const struct needs *n, 
                             o->unneeded, n->has_live ? row->objects[0] : 0, in_backups(n, row));
         }
     }
+    if (o->unneeded != NULL && n->other_sum > 0) {
+        return kerr_set(e, KERR_IO,
+                        "whether key %s is needed can't be said: there are more than %d key ids, "
+                        "and %" PRIu64
+                        " objects are under those beyond, which were not told apart; find out who "
+                        "writes to etcd",
+                        o->unneeded, AUDIT_KEY_IDS_MAX, n->other_sum);
+    }
     return KERR_OK;
+}
+
+/* The lists alone would look whole. */
+static void warn_of_others(const struct needs *n)
+{
+    if (n->other_sum > 0) {
+        out_warn("%" PRIu64 " objects are under more key ids than are told apart, and in no row",
+                 n->other_sum);
+    }
 }
 
 enum kerr cmd_audit_keys(void *ctx, const struct opt_call *call, struct kerrinfo *e)
@@ -274,5 +300,6 @@ enum kerr cmd_audit_keys(void *ctx, const struct opt_call *call, struct kerrinfo
         k = out_is_doc(o) ? put_doc(o, &n, &text, e) : put_table(&n, &text, e);
     }
     k = k == KERR_OK ? out_print(&text, e) : k;
+    warn_of_others(&n);
     return k == KERR_OK ? check_unneeded(o, &n, e) : k;
 }

@@ -47,6 +47,12 @@ static enum kerr count(const struct options *o, struct vault_plan *p, struct ker
     k = k == KERR_OK ? audit_source_catch_bus_errors(e) : k;
     k = k == KERR_OK ? audit_source_open(&audit_source_snapshot, o, NULL, &source, e) : k;
     k = k == KERR_OK ? audit_source_read(&source, o, &a, &nobody, e) : k;
+    if (k == KERR_OK && a.other_keys.objects > 0) {
+        k = kerr_set(e, KERR_IO,
+                     "%s holds more key ids than can be told apart, so which versions are needed "
+                     "can't be said: 'etcdseal audit' shows what is under them",
+                     source.name);
+    }
     for (size_t i = 0; i < a.key_id_count && k == KERR_OK; i++) {
         if (a.key_ids[i].class_of == VALUE_KMSV2) {
             vault_plan_count(p, a.key_ids[i].id, a.key_ids[i].objects);
