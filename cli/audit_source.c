@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/audit_source.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,9 +126,16 @@ enum kerr audit_source_add_file(struct audit_source *s, char *path, struct kerri
 {
     struct audit_file *to = &s->files[s->count++];
     *to = (struct audit_file){.path = path, .map = FILE_MAP_NONE};
-    enum kerr k = file_map_open(path, &to->map, e);
+    struct kerrinfo cause = {0};
+    enum kerr k = file_map_open(path, &to->map, &cause);
     s->size += to->map.data.len;
-    return k;
+    if (k != KERR_OK && euidaccess(path, R_OK) != 0 && errno == EACCES) {
+        return kerr_set(e, k,
+                        "%s may not be read by this user: run the audit as one who may, or have a "
+                        "copy made that you may read",
+                        path);
+    }
+    return k == KERR_OK ? k : kerr_set(e, k, "%s", cause.text);
 }
 
 enum kerr audit_source_open(const struct audit_source_kind *kind, const struct options *o,

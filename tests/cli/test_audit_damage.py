@@ -12,8 +12,8 @@ import pytest
 
 from audits import NAMESPACE, SECRET, audit, cluster, report  # noqa: F401: fixtures
 from conftest import program
-from etcd_db import (BRANCH, FREELIST, HEADER, LEAF, MAGIC, META, Db, fnv1a, key_value, kms_v2,
-                     plaintext, revision_key)
+from etcd_db import (BRANCH, FREELIST, HEADER, LEAF, MAGIC, META, Db, Wal, fnv1a, key_value, kms_v2,
+                     plaintext, put_request, revision_key)
 
 
 # --- damage ----------------------------------------------------------------------------------------------
@@ -323,6 +323,26 @@ def test_no_file(tool):
     tool.run("audit", "--snapshot", tool.folder).refused(3, "regular file")
     os.mkfifo(tool.folder / "pipe")
     tool.run("audit", "--snapshot", tool.folder / "pipe").refused(3, "regular file")
+
+
+# As root without root's right to read all.
+WITHOUT = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+
+
+@pytest.mark.parametrize("option, file", [("--snapshot", "db"), ("--kine", "db"),
+                                          ("--data-dir", "etcd/member/snap/db"),
+                                          ("--data-dir", "etcd/member/wal/0.wal")])
+def test_no_permission(tool, option, file):
+    (tool.folder / "db").write_bytes(cluster(a=kms_v2()).data())
+    Wal().entry(put_request(SECRET + "a", kms_v2())).write(tool.folder / "etcd" / "member" / "wal")
+    (tool.folder / "etcd" / "member" / "snap").mkdir()
+    (tool.folder / "etcd" / "member" / "snap" / "db").write_bytes(cluster(a=kms_v2()).data())
+    path = next((tool.folder / file).parent.glob("*.wal"), tool.folder / file)
+    path.chmod(0)
+    named = tool.folder / file.split("/", maxsplit=1)[0]
+    ran = subprocess.run([*WITHOUT, program(), "audit", option, named], capture_output=True, text=True)
+    assert ran.returncode == 3 and ran.stdout == "" and ran.stderr.count("\n") == 1, ran.stderr
+    assert f"{path} may not be read by this user: run the audit as one who may" in ran.stderr
 
 
 def test_bad_configuration(audit, tool):

@@ -354,6 +354,17 @@ def test_waits_for_a_writer(audit, path, end, offset):
     db.close()
 
 
+def test_a_writer_that_goes_on(tool, path):
+    """Whoever holds SQLite's exclusive lock for longer than the audit waits is told of, with a way."""
+    db = Db(path, wal=False).fill(3)
+    db.db.execute("BEGIN EXCLUSIVE")  # nothing here may open the file: its locks go when it is closed
+    begin = time.monotonic()
+    tool.run("audit", "--kine", path).refused(3, "is being written by kine all the time", "try again")
+    assert 9 < time.monotonic() - begin < 30
+    db.db.execute("ROLLBACK")
+    tool.run("audit", "--kine", path).ok()
+
+
 def test_holds_off_who_moves_the_log(tool, path):
     """While it is read, nothing leaves the log and the log is not begun anew; writes go on."""
     db = Db(path).fill(600)
