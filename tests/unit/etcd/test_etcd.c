@@ -342,6 +342,7 @@ static void what_stays_is_said_at_once(void **state)
     } rows[] = {
         {3, "etcdserver: user name is empty", KERR_DENIED, "--user"},
         {7, "etcdserver: permission denied", KERR_DENIED, "grant-permission"},
+        {8, "Buffers full", KERR_LIMIT, "too large for the memory of a connection"},
         {11, "etcdserver: mvcc: required revision has been compacted", KERR_NOTFOUND, "compacted"},
         {12, "unknown method", KERR_UNSUP, "unknown method"},
         {15, "etcdserver: corrupt cluster", KERR_FORMAT, "corrupt"},
