@@ -185,7 +185,7 @@ def test_latest_revision_counts(report):
     row = resource(made, "secrets")
     assert (row["keys"], row["kmsv2"], row["plaintext"]) == (2, 2, 0)
     old = made["residue"]["old_revisions"]
-    assert old == {"values": 3, "plaintext": 2, "key_ids": {"es1-a": 1}}
+    assert old == {"values": 3, "plaintext": 2, "key_ids": {"es1-a": 1}, "other_key_ids": 0}
     assert made["source"]["revision"] == db.revision and made["source"]["tombstones"] == 1
     assert "residue-old-revisions" in rules(made) and made["has_residue"]
 
@@ -406,7 +406,8 @@ def test_free_pages(report):
     left_page(db, (SECRET + "a", plaintext()), ("/registry/configmaps/a/b", plaintext("ConfigMap")),
               (SECRET + "b", kms_v2(key_id="es1-old")), (SECRET + "c", local("aescbc", "k", 32)))
     made = report(db)
-    assert made["residue"]["free_pages"] == {"values": 4, "plaintext": 1, "key_ids": {"es1-old": 1}}
+    assert made["residue"]["free_pages"] == {
+        "values": 4, "plaintext": 1, "key_ids": {"es1-old": 1}, "other_key_ids": 0}
     assert made["residue"]["old_revisions"]["values"] == 0
     assert made["residue"]["wal"] is None and made["residue"]["kine_old_value"] is None
     assert made["verdict"] == "ENCRYPTED" and made["has_residue"]
@@ -424,7 +425,8 @@ def test_free_pages_without_their_head(report):
     db.free[0] = page[cut:cut + 200].ljust(db.page_size, b"\0")
     assert report(db)["residue"]["free_pages"]["plaintext"] == 1
     db.free[0] = db.free[0].replace(b"Secret", b"Widget")
-    assert report(db)["residue"]["free_pages"] == {"values": 1, "plaintext": 0, "key_ids": {}}
+    assert report(db)["residue"]["free_pages"] == {
+        "values": 1, "plaintext": 0, "key_ids": {}, "other_key_ids": 0}
 
 
 def test_page_slack(report):

@@ -138,7 +138,8 @@ def test_key_ids_that_are_none(report, path):
         db.put(f"{SECRET}{i}", value).put(f"{SECRET}{i}", ENCRYPTED)
     made = report()
     for place in ("old_revisions", "kine_old_value"):
-        assert made["residue"][place] == {"values": 6, "plaintext": 0, "key_ids": {"es1-b": 1}}
+        assert made["residue"][place] == {
+            "values": 6, "plaintext": 0, "key_ids": {"es1-b": 1}, "other_key_ids": 0}
     assert {row["key_id"] for row in made["key_ids"]} == {"es1-b", "key1"}
 
 

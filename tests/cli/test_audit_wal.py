@@ -56,7 +56,7 @@ def test_crc():
 def test_what_it_puts(report):
     made = report(filled())
     assert made["residue"]["wal"] == {"values": 5, "plaintext": 2,
-                                      "key_ids": {"es1-old": 1, "es1-a": 1}}
+                                      "key_ids": {"es1-old": 1, "es1-a": 1}, "other_key_ids": 0}
     assert made["verdict"] == "ENCRYPTED" and made["has_residue"]
     assert made["source"]["kind"] == "data-dir" and len(made["source"]["files"]) == 3
     assert [f["rule"] for f in made["findings"]] == ["residue-wal"]
@@ -68,7 +68,8 @@ def test_demand(report):
 
 def test_nothing_left(report):
     made = report(Wal().entry(put_request(SECRET + "a", kms_v2())), "--demand", "no-residue")
-    assert made["residue"]["wal"] == {"values": 1, "plaintext": 0, "key_ids": {"es1-a": 1}}
+    assert made["residue"]["wal"] == {"values": 1, "plaintext": 0, "key_ids": {"es1-a": 1},
+                                      "other_key_ids": 0}
 
 
 def test_transactions_in_transactions(report):

@@ -97,7 +97,7 @@ def check_against_sqlite(kine, report):
                                       if class_of(v) == "kmsv2")
         marked = sum(1 for v in those if MARKER.encode() in v)
         assert report["residue"][place] == {"values": len(those), "plaintext": marked,
-                                            "key_ids": key_ids}, place
+                                            "key_ids": key_ids, "other_key_ids": 0}, place
     marked_live = sum(1 for v in live.values() if MARKER.encode() in v)
     assert row_of(report, "secrets")["plaintext"] == marked_live
     return marked_live, *(report["residue"][place]["plaintext"] for place in values)
