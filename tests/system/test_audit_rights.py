@@ -2,16 +2,23 @@
 """Who may audit what: what etcdseald logs of a peer that unwraps without being kube-apiserver, the least
 rights of each way to audit, and a report that is made with rights and read without."""
 
+import json
 import os
+import sys
 import time
 
 import grpc
 import pytest
 
+from parts import places
+from parts.controlplane import ControlPlane
 from parts.daemon import key_id_hash
 from parts.kms import Kms
 from parts.process import wait_until
 from test_audit import MARKER, Cluster
+
+sys.path.insert(0, str(places.ROOT / "tools" / "lib"))
+import markdown  # noqa: E402
 
 AUDITOR = 65533  # any uid without a name that is not the daemon's, root's or 65534
 COUNTED = 'etcdseal_auditor_decrypts_total{result="%s"}'
@@ -126,3 +133,56 @@ def test_many_connections_make_few_lines(idle_daemon):
         unwrap(kms, wrapped, "etcdseal-audit")
     assert daemon.wait_event("decrypt-by-auditor-end", unwrapped=1)
     assert sum(e.get("suppressed", 0) for e in auditor_events(daemon)) == 122 - len(auditor_events(daemon))
+
+
+FOLDER = "/var/lib/etcdseal-audit"
+METRICS = "/var/lib/prometheus/node-exporter/etcdseal-audit.prom"
+
+
+@pytest.mark.timeout(400)
+def test_the_usual_way(workspace):
+    """The page's commands on a control plane under systemd: root's timer proves and signs, somebody
+    without rights verifies."""
+    host = ControlPlane(workspace)
+    commands, verify = [b.text for b in markdown.blocks(places.ROOT / "docs" / "audit.md")
+                        if b.reason == "tests/system/test_audit_rights.py"]
+    host.run("mkdir", "-p", os.path.dirname(METRICS))
+    host.run("bash", "-euc", commands)
+    report = json.loads(host.path(f"{FOLDER}/report.json").read_text())
+    totals = report["totals"]
+    assert report["verdict"] == "ENCRYPTED" and totals["proved"] == totals["kmsv2"] > 30
+    assert "etcdseal_audit_proved_objects{" in host.path(METRICS).read_text()
+    assert host.booted.show("etcdseal-audit.timer", "ActiveState") == "active"
+    assert host.booted.show("etcdseal-audit.timer", "UnitFileState") == "enabled"
+    begin, end = [line for line in host.booted.journal().splitlines() if "decrypt-by-auditor" in line]
+    assert "reason=uid" in begin and "peer_uid=0" in begin
+    assert f" unwrapped={report['kms'][0]['unwrapped']} refused=0" in end
+
+    # The group reads, others do not; who reads can neither ask the plugin nor read etcd's client key.
+    group = host.run("getent", "group", "etcdseal-audit").split(":")[2]
+    for path in host.path(FOLDER).iterdir():
+        st = path.stat()
+        wanted = 0o644 if ".prom" in path.name else 0o640
+        assert (st.st_uid, st.st_gid, st.st_mode & 0o777) == (0, int(group), wanted), path
+    assert host.path(METRICS).stat().st_mode & 0o777 == 0o644
+
+    def as_auditor(words, its_group=group):
+        return host.run("setpriv", "--reuid", AUDITOR, "--regid", its_group, "--clear-groups", "--", "bash",
+                        "-c", f"{words.strip()} 2>&1; echo code $?")
+    shown = as_auditor(verify)
+    assert shown.endswith("code 0\n") and "ENCRYPTED" in shown
+    assert as_auditor(verify, AUDITOR).endswith("code 3\n")
+    prove = "etcdseal audit --cluster kubeadm --prove -o json"
+    assert as_auditor(prove).endswith("code 3\n")
+    with open(host.path(f"{FOLDER}/report.html"), "a") as page:
+        page.write(" ")
+    assert as_auditor(verify).endswith("code 4\n")
+
+    # What is found fails the unit, and is reported.
+    host.run("ln", "-sf", places.real_part("etcdctl"), "/usr/local/bin/etcdctl")
+    host.run("etcdctl", "put", "/registry/secrets/default/planted",
+             '{"kind":"Secret","apiVersion":"v1","metadata":{"name":"planted","namespace":"default"}}')
+    host.run("systemctl", "start", "etcdseal-audit.service", check=False)
+    assert host.booted.show("etcdseal-audit.service", "ExecMainStatus") == "1"
+    assert json.loads(host.path(f"{FOLDER}/report.json").read_text())["verdict"] == "PARTIAL"
+    assert as_auditor(verify).endswith("code 0\n")
