@@ -4,6 +4,7 @@ rights of each way to audit, and a report that is made with rights and read with
 
 import json
 import os
+import shutil
 import sys
 import time
 
@@ -15,6 +16,7 @@ from parts.controlplane import ControlPlane
 from parts.daemon import key_id_hash
 from parts.kms import Kms
 from parts.process import wait_until
+from parts.tool import Tool
 from test_audit import MARKER, Cluster
 
 sys.path.insert(0, str(places.ROOT / "tools" / "lib"))
@@ -133,6 +135,42 @@ def test_many_connections_make_few_lines(idle_daemon):
         unwrap(kms, wrapped, "etcdseal-audit")
     assert daemon.wait_event("decrypt-by-auditor-end", unwrapped=1)
     assert sum(e.get("suppressed", 0) for e in auditor_events(daemon)) == 122 - len(auditor_events(daemon))
+
+
+def test_without_a_proof_nobody_needs_rights(cluster, workspace):
+    """Root's reports, made by a user who can read a copy or ask etcd and can do nothing else here: not
+    open the keystore, not reach the plugin."""
+    place = workspace.folder("open", 0o755)
+    snapshot = shutil.copy(cluster.snapshot(), place / "snapshot")
+    config = shutil.copy(cluster.path, place / "enc.yaml")
+    nobody = Tool(user=(AUDITOR, AUDITOR))
+
+    def both(*words):
+        made = []
+        for tool in (cluster.tool, nobody):
+            report = tool.run("audit", *words, "-o", "json").json()
+            made.append([report[name] for name in ("verdict", "totals", "resources", "key_ids", "findings",
+                                                   "residue")])
+        return made
+
+    for path in (snapshot, config):
+        os.chmod(path, 0o444)
+    cluster.api.stop()
+    mine, theirs = both("--snapshot", snapshot, "--encryption-config", config)
+    assert mine == theirs and mine[1]["kmsv2"] > 1
+    mine, theirs = both("--endpoints", cluster.etcd.url, "--encryption-config", config)
+    assert mine == theirs
+    ran = nobody.run("audit", "--snapshot", snapshot, "--prove", "--encryption-config", config, "-o", "json")
+    assert ran.code == 3 and json.loads(ran.out)["totals"]["proved"] == 0
+    nobody.run("audit", "--snapshot", cluster.snapshot()).refused(3, "may not be read by this user")
+    cluster.etcd.process.stop()
+    folder = shutil.copytree(workspace.path("etcd"), place / "etcd")
+    for top, folders, files in os.walk(folder):
+        os.chmod(top, 0o755)
+        for name in files:
+            os.chmod(os.path.join(top, name), 0o444)
+    mine, theirs = both("--data-dir", folder, "--encryption-config", config)
+    assert mine == theirs and mine[1]["kmsv2"] > 1
 
 
 FOLDER = "/var/lib/etcdseal-audit"
