@@ -8,6 +8,7 @@ import json
 import subprocess
 import time
 
+import pytest
 from parts import places, stored
 from parts.apiserver import ApiServer
 from parts.daemon import Daemon, key_id_hash
@@ -29,10 +30,11 @@ def class_of(value):
 class Cluster:
     """etcdseald, etcd and kube-apiserver; the EncryptionConfiguration can be changed."""
 
-    def __init__(self, workspace, **providers):
+    def __init__(self, workspace, etcd="etcd", version="1.36", **providers):
         self.workspace = workspace
         self.daemon = Daemon(workspace).start()
-        self.etcd = Etcd(workspace)
+        self.etcd = Etcd(workspace, part=etcd)
+        self.version = version
         self.tool = Tool()
         self.providers = providers | {
             "identity": {}, "kms": {"apiVersion": "v2", "name": "etcdseal",
@@ -52,7 +54,7 @@ class Cluster:
         """kube-apiserver with a new configuration: its file is read at once only at a start."""
         path = self.config(*names, **options)
         if self.api is None:
-            self.api = ApiServer(self.workspace, self.etcd, path)
+            self.api = ApiServer(self.workspace, self.etcd, path, version=self.version)
         else:
             self.api.stop()
             self.api.start()
@@ -121,10 +123,11 @@ def local_keys(*names):
                      for name in names]}
 
 
-def test_every_provider(workspace):
+@pytest.mark.parametrize("etcd, version", [("etcd", "1.36"), ("etcd-3.7", "1.31")])
+def test_every_provider(workspace, etcd, version):
     """Each writes some Secrets; then a key change, half a rewrite, a whole one, and wrong
     configurations."""
-    cluster = Cluster(workspace, aescbc=local_keys("cbc:1", "cbc-0"), aesgcm=local_keys("gcm-1"),
+    cluster = Cluster(workspace, etcd, version, aescbc=local_keys("cbc:1", "cbc-0"), aesgcm=local_keys("gcm-1"),
                       secretbox=local_keys("box-1"))
     everybody = ["identity", "aescbc", "aesgcm", "secretbox", "kms"]
     wanted = {}
