@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/batch.h"
 #include "audit/object.h"
 #include "audit/prove.h"
 #include "audit/tables.h"
@@ -153,16 +154,39 @@ enum kerr audit_begin(const struct audit_wanted *wanted, struct audit *ret, stru
                 : take_prefix(ret, wanted->prefixes[i], e);
     }
     k = k == KERR_OK && wanted->object != NULL ? object_begin(wanted->object, &ret->object, e) : k;
-    return k == KERR_OK && wanted->is_proving ? prove_begin(ret, e) : k;
+    /* The plugins' client before the threads, as its header wants it. */
+    k = k == KERR_OK && wanted->is_proving ? prove_begin(ret, batch_threads(ret), e) : k;
+    bool is_batched = wanted->is_proving || !wanted->is_passing;
+    return k == KERR_OK && is_batched ? batch_begin(ret, e) : k;
+}
+
+enum kerr audit_live(struct audit *a, struct bytes key, struct bytes value, uint64_t mod_revision,
+                     struct kerrinfo *e)
+{
+    if (!object_counts(a, key)) {
+        return KERR_OK;
+    }
+    if (a->batch != NULL) {
+        return batch_add(a, key, value, mod_revision, e);
+    }
+    /* What passes would have to be copied, which costs as much as looking at it. */
+    struct audit_item item = {.key = key, .mod_revision = mod_revision};
+    enum kerr k = tables_resource(a, key, &item.resource, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    item_read(a, value, &item);
+    return count_item(a, &item, e);
 }
 
 enum kerr audit_settle(struct audit *a, struct kerrinfo *e)
 {
-    return a->prove == NULL ? KERR_OK : prove_rest(a, e);
+    return a->batch == NULL ? KERR_OK : batch_rest(a, e);
 }
 
 void audit_done(struct audit *a)
 {
+    batch_end(a);
     prove_end(a);
     for (size_t i = 0; i < AUDIT_KMS_MAX; i++) {
         free(a->kms[i].key_id);

@@ -96,6 +96,7 @@ struct audit_resource {
     bool is_expected;            /* to be encrypted */
     bool is_stale_known;         /* all that `stale` needs to be exact is known */
     bool is_group_known;         /* else what the configuration means for it is not known */
+    bool is_named;               /* its objects have the names that their keys in etcd have */
     struct audit_counts counts;
     enum audit_verdict verdict;
     /* Of the EncryptionConfiguration; 0 entries without one, and for a resource that is in none. */
@@ -230,8 +231,9 @@ struct audit {
     bool has_residue;            /* plaintext of what is expected to be encrypted is left over */
     bool is_met;                 /* all demands are, and no rule of `fails_on` has a finding */
     struct audit_object *object; /* NULL: all */
-    void *tables;
-    void *prove; /* NULL: not proving */
+    struct audit_tables *tables;
+    struct prove *prove; /* NULL: not proving */
+    struct batch *batch; /* NULL: each key is counted as it comes */
 };
 
 /* ---- before ---- */
@@ -259,8 +261,7 @@ enum kerr audit_take_prefixes(struct audit *a, struct kerrinfo *e) MUST_CHECK;
 /* After the source was read: a prefix that was given, the `at`th, is not what it should be, in one
  * sentence with what to do. False when nothing is wrong with it. */
 bool audit_prefix_doubt(const struct audit *a, size_t at, char *to, size_t to_size);
-/* Counts a live key. When proving, its bytes are needed until audit_settle, also where they pass.
- */
+/* Counts a live key, now or at audit_settle: until then its bytes are needed, unless they pass. */
 enum kerr audit_live(struct audit *a, struct bytes key, struct bytes value, uint64_t mod_revision,
                      struct kerrinfo *e) MUST_CHECK;
 /* Ends what audit_live left to be done together. audit_judge calls it; a source whose bytes pass

@@ -48,7 +48,7 @@ static enum kerr count_key(struct audit *a, const struct audit_item *item, bool 
     if (v->class_of != VALUE_KMSV2) {
         return KERR_OK;
     }
-    uint64_t hash = count_seed_hash(v);
+    uint64_t hash = item->seed_hash;
     if (index_find(&t->seeds, hash, NULL, NULL) != NULL) {
         return KERR_OK;
     }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A live key as a source hands it in: what its form and the configuration say of it, and then on to
- * be proved or counted. */
+/* A live key: what its form and the configuration say of it. Pure, so that threads share it. */
 #include <string.h>
 
-#include "audit/object.h"
-#include "audit/prove.h"
+#include "audit/tables.h"
+#include "stored/object.h"
 
 static bool is_other_key(const struct audit *a, const struct audit_resource *r,
                          const struct stored_value *v)
@@ -44,30 +43,38 @@ static enum audit_rule judge_value(const struct audit *a, const struct audit_res
     return v->kms.has_unknown || v->kms.has_repeated ? AUDIT_RULE_UNUSUAL : AUDIT_RULE_COUNT;
 }
 
-void item_judge(const struct audit *a, struct bytes value, struct audit_item *to)
+void item_read(const struct audit *a, struct bytes value, struct audit_item *item)
 {
-    value_read(value, &to->v);
-    to->rule = judge_value(a, &a->resources[to->resource], &to->v, &to->is_stale);
-    if (to->v.class_of == VALUE_PLAINTEXT && prove_is_moved(a, to->key, value)) {
-        to->proof = PROOF_MOVED;
+    const struct audit_resource *r = &a->resources[item->resource];
+    value_read(value, &item->v);
+    item->rule = judge_value(a, r, &item->v, &item->is_stale);
+    if (item->v.class_of == VALUE_PLAINTEXT && item_is_moved(a, item, value)) {
+        item->proof = PROOF_MOVED;
+    }
+    if (item->v.class_of == VALUE_KMSV2 && item->v.fault == NULL) {
+        item->seed_hash = count_seed_hash(&item->v);
     }
 }
 
-enum kerr audit_live(struct audit *a, struct bytes key, struct bytes value, uint64_t mod_revision,
-                     struct kerrinfo *e)
+/* ---- names ---- */
+
+/* Cuts `last` and a '/' before it off the end. */
+static bool ends_with(struct bytes *key, struct bytes last)
 {
-    struct audit_item item = {.key = key, .mod_revision = mod_revision};
-    if (!object_counts(a, key)) {
-        return KERR_OK;
+    if (key->len <= last.len || memcmp(key->ptr + key->len - last.len, last.ptr, last.len) != 0 ||
+        key->ptr[key->len - last.len - 1] != '/') {
+        return false;
     }
-    enum kerr k = tables_resource(a, key, &item.resource, e);
-    if (k == KERR_OK && a->prove != NULL && a->wanted.is_passing) {
-        k = prove_keep(a, &key, &value, e);
-        item.key = key;
-    }
-    if (k != KERR_OK) {
-        return k;
-    }
-    item_judge(a, value, &item);
-    return a->prove == NULL ? count_item(a, &item, e) : prove_item(a, &item, e);
+    key->len -= last.len + 1;
+    return true;
+}
+
+/* Only the last words of a key are the same for every API server: "NAMESPACE/NAME", or "NAME". */
+bool item_is_moved(const struct audit *a, const struct audit_item *item, struct bytes object)
+{
+    struct object_names names;
+    struct bytes key = item->key;
+    return a->resources[item->resource].is_named && object_names_read(object, &names) &&
+           !(ends_with(&key, names.name) &&
+             (names.name_space.len == 0 || ends_with(&key, names.name_space)));
 }

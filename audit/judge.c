@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Verdicts, what is found about resources and residue, and whether the demands are met. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "audit/object.h"
@@ -55,6 +56,86 @@ static void judge_resources(struct audit *a)
         }
         a->is_stale_known = a->is_stale_known && (r->is_stale_known || !r->is_expected);
     }
+}
+
+/* ---- order: the same for the same values, whatever the source ---- */
+
+typedef int compare_fn(const void *x, const void *y);
+
+/* What is expected to be encrypted first. */
+static int compare_resources(const void *a, const void *b)
+{
+    const struct audit_resource *x = a;
+    const struct audit_resource *y = b;
+    return x->is_expected != y->is_expected ? y->is_expected - x->is_expected
+                                            : strcmp(x->name, y->name);
+}
+
+/* What most objects are under first. */
+static int compare_key_ids(const void *a, const void *b)
+{
+    const struct audit_key_id *x = a;
+    const struct audit_key_id *y = b;
+    if (x->objects != y->objects) {
+        return x->objects < y->objects ? 1 : -1;
+    }
+    if (x->class_of != y->class_of) {
+        return x->class_of < y->class_of ? -1 : 1;
+    }
+    int order = bytes_compare(x->provider, y->provider);
+    return order != 0 ? order : bytes_compare(x->id, y->id);
+}
+
+/* A row, and behind it in memory its number of before. */
+static enum kerr sort_rows(void *rows, size_t count, size_t row_bytes, compare_fn *compare,
+                           uint32_t **ret_now, struct kerrinfo *e)
+{
+    size_t step = row_bytes + sizeof(uint64_t);
+    uint32_t *now = calloc(count + 1, sizeof *now);
+    uint8_t *copies = calloc(count + 1, step);
+    if (now == NULL || copies == NULL) {
+        free(now);
+        free(copies);
+        return kerr_set(e, KERR_NOMEM, "no memory to sort %zu rows", count);
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        memcpy(copies + i * step, (uint8_t *)rows + i * row_bytes, row_bytes);
+        memcpy(copies + i * step + row_bytes, &i, sizeof i);
+    }
+    qsort(copies, count, step, compare);
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t was = 0;
+        memcpy(&was, copies + i * step + row_bytes, sizeof was);
+        memcpy((uint8_t *)rows + i * row_bytes, copies + i * step, row_bytes);
+        now[was] = i;
+    }
+    free(copies);
+    *ret_now = now;
+    return KERR_OK;
+}
+
+/* Rows go to their places, and with them the numbers by which findings name them. */
+static enum kerr sort_all(struct audit *a, struct kerrinfo *e)
+{
+    uint32_t *resources = NULL;
+    uint32_t *key_ids = NULL;
+    enum kerr k = sort_rows(a->resources, a->resource_count, sizeof *a->resources,
+                            compare_resources, &resources, e);
+    k = k == KERR_OK ? sort_rows(a->key_ids, a->key_id_count, sizeof *a->key_ids, compare_key_ids,
+                                 &key_ids, e)
+                     : k;
+    for (size_t i = 0; i < a->finding_count && k == KERR_OK; i++) {
+        struct audit_finding *f = &a->findings[i];
+        f->resource = f->resource == AUDIT_NO_RESOURCE ? f->resource : resources[f->resource];
+        bool has_key_id = f->key.len > 0 && f->detail != AUDIT_NO_KEY_ID;
+        f->detail = has_key_id ? key_ids[f->detail] : f->detail;
+    }
+    if (k == KERR_OK && a->object != NULL && a->object->key.len > 0) {
+        a->object->resource = resources[a->object->resource];
+    }
+    free(resources);
+    free(key_ids);
+    return k;
 }
 
 /* ---- findings ---- */
@@ -201,6 +282,7 @@ static bool is_met(const struct audit *a, const struct audit_demanded *d)
 enum kerr audit_judge(struct audit *a, struct kerrinfo *e)
 {
     enum kerr k = audit_settle(a, e);
+    k = k == KERR_OK ? sort_all(a, e) : k;
     if (k != KERR_OK) {
         return k;
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/batch.h"
 #include "audit/prove.h"
 
 #define SHOWN 100 /* characters of a key in a message */
@@ -207,7 +208,8 @@ static enum kerr describe(struct audit *a, const struct audit_revision *r, struc
 {
     struct audit_item item = {
         .key = r->key, .mod_revision = r->revision, .resource = a->object->resource};
-    item_judge(a, r->value, &item);
+    item_read(a, r->value, &item);
+    batch_wait(a);
     enum kerr k = a->prove == NULL ? KERR_OK : prove_alone(a, &item, e);
     to->has_value = true;
     to->size = r->value.len;

@@ -96,7 +96,7 @@ void pool_free(struct pool *p)
     free(p);
 }
 
-void pool_run(struct pool *p, size_t count, pool_fn *fn, void *ctx)
+void pool_start(struct pool *p, size_t count, pool_fn *fn, void *ctx)
 {
     (void)pthread_mutex_lock(&p->mutex);
     p->fn = fn;
@@ -107,6 +107,10 @@ void pool_run(struct pool *p, size_t count, pool_fn *fn, void *ctx)
     atomic_store(&p->next, 0);
     (void)pthread_cond_broadcast(&p->begins);
     (void)pthread_mutex_unlock(&p->mutex);
+}
+
+void pool_wait(struct pool *p)
+{
     work(p, 0);
     (void)pthread_mutex_lock(&p->mutex);
     while (p->busy > 0) {

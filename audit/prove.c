@@ -2,18 +2,11 @@
 #include "audit/prove.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "audit/pool.h"
 #include "audit/unwrap.h"
 #include "crypto/opener.h"
-#include "stored/object.h"
 
-#define BATCH       2048
-#define KEPT_MAX    ((size_t)16 << 20) /* bytes of a batch's copies */
-#define KMS_BYTES   ((uint64_t)16 << 20)
-#define THREADS_MAX 4 /* with more, reading is what takes the time */
+#define KMS_BYTES ((uint64_t)16 << 20)
 
 static const char too_large[] = "larger than what an audit decrypts";
 static const char no_key[] = "its key is not in the EncryptionConfiguration that was given";
@@ -22,52 +15,16 @@ static const char not_open[] = "its seed opens, and the value does not authentic
 static const char no_key_opens[] = "none of the keys of its name opens it";
 static const char no_object[] = "it opens, and what it holds is no object of Kubernetes";
 
-struct work {
-    struct audit_item item;
-    uint8_t *kept;           /* its key and value, where they pass */
-    struct unwrap_seed seed; /* of KMS v2 */
-};
-
 struct prove {
     struct unwrap *seeds;
-    struct pool *pool;
     unsigned threads;
-    struct opener *openers[THREADS_MAX];
-    enum kerr failed[THREADS_MAX];
-    struct kerrinfo failures[THREADS_MAX];
-    struct work *batch;
-    size_t count;
-    size_t kept;    /* bytes */
+    struct opener *openers[PROVE_THREADS_MAX];
+    enum kerr failed[PROVE_THREADS_MAX];
+    struct kerrinfo failures[PROVE_THREADS_MAX];
     uint64_t taken; /* of the limit */
 };
 
 /* ---- one value, on any thread ---- */
-
-/* Cuts `last` and a '/' before it off the end. */
-static bool ends_with(struct bytes *key, struct bytes last)
-{
-    if (key->len <= last.len || memcmp(key->ptr + key->len - last.len, last.ptr, last.len) != 0 ||
-        key->ptr[key->len - last.len - 1] != '/') {
-        return false;
-    }
-    key->len -= last.len + 1;
-    return true;
-}
-
-/* Only the last words of a key are the same for every API server: "NAMESPACE/NAME", or "NAME". */
-bool prove_is_moved(const struct audit *a, struct bytes key, struct bytes object)
-{
-    struct resource_key at;
-    struct object_names names;
-    for (size_t i = 0; i < a->prefix_count; i++) {
-        if (resource_of_key(key, a->prefixes[i], &at)) {
-            return !at.is_bookkeeping && object_names_read(object, &names) &&
-                   !(ends_with(&key, names.name) &&
-                     (names.name_space.len == 0 || ends_with(&key, names.name_space)));
-        }
-    }
-    return false;
-}
 
 /* One attempt: OK, or INTEGRITY when the key is not the one. */
 typedef enum kerr open_fn(struct opener *o, const struct audit_item *item, struct bytes key,
@@ -149,27 +106,27 @@ static enum kerr open_local(struct opener *o, const struct audit_resource *r,
     return k;
 }
 
-static enum kerr open_seed(struct opener *o, struct work *w, struct bytes *ret, struct kerrinfo *e)
+static enum kerr open_seed(struct opener *o, struct audit_item *item,
+                           const struct unwrap_seed *seed, struct bytes *ret, struct kerrinfo *e)
 {
-    const struct encrypted_object *object = &w->item.v.kms;
-    w->item.why = w->seed.key == NULL ? w->seed.why : not_open;
-    if (w->seed.key == NULL) {
-        return w->seed.is_refused ? KERR_INTEGRITY : KERR_NOTFOUND;
+    const struct encrypted_object *object = &item->v.kms;
+    item->why = seed->key == NULL ? seed->why : not_open;
+    if (seed->key == NULL) {
+        return seed->is_refused ? KERR_INTEGRITY : KERR_NOTFOUND;
     }
     struct kerrinfo why = {0};
-    enum kerr k = object->source_type == 1
-                      ? opener_seed_gcm(o, w->seed.key, w->item.key, object->data, ret, &why)
-                      : opener_gcm(o, bytes_of(w->seed.key, UNWRAP_KEY), w->item.key, object->data,
-                                   ret, &why);
+    enum kerr k =
+        object->source_type == 1
+            ? opener_seed_gcm(o, seed->key, item->key, object->data, ret, &why)
+            : opener_gcm(o, bytes_of(seed->key, UNWRAP_KEY), item->key, object->data, ret, &why);
     return k == KERR_OK || k == KERR_INTEGRITY ? k : kerr_set(e, k, "%s", why.text);
 }
 
-static enum kerr open_value(const struct audit *a, struct opener *o, struct work *w,
-                            struct bytes *ret, struct kerrinfo *e)
+static enum kerr open_value(const struct audit *a, struct opener *o, struct audit_item *item,
+                            const struct unwrap_seed *seed, struct bytes *ret, struct kerrinfo *e)
 {
-    struct audit_item *item = &w->item;
     if (item->v.class_of == VALUE_KMSV2) {
-        return open_seed(o, w, ret, e);
+        return open_seed(o, item, seed, ret, e);
     }
     if (item->v.class_of == VALUE_KMSV1) {
         item->why = not_v1;
@@ -185,18 +142,20 @@ static bool is_provable(const struct audit_item *item)
            item->rule != AUDIT_RULE_WRONG_PROVIDER && item->rule != AUDIT_RULE_UNKNOWN_KEY;
 }
 
-static void prove_one(void *ctx, unsigned worker, size_t index)
+void prove_item(struct audit *a, unsigned worker, struct audit_item *item)
 {
-    struct audit *a = ctx;
     struct prove *p = a->prove;
-    struct work *w = &p->batch[index];
-    struct audit_item *item = &w->item;
+    struct unwrap_seed seed = {.key = NULL};
     struct bytes plaintext = {0};
     if (!is_provable(item) || p->failed[worker] != KERR_OK) {
         return;
     }
+    if (item->v.class_of == VALUE_KMSV2 && !unwrap_find(p->seeds, item->seed_hash, &seed)) {
+        item->proof = PROOF_NEEDS_SEED;
+        return;
+    }
     struct kerrinfo e = {0};
-    enum kerr k = open_value(a, p->openers[worker], w, &plaintext, &e);
+    enum kerr k = open_value(a, p->openers[worker], item, &seed, &plaintext, &e);
     if (k == KERR_LIMIT || k == KERR_NOTFOUND) {
         item->proof = PROOF_OPEN;
         item->why = k == KERR_LIMIT ? too_large : item->why;
@@ -211,129 +170,73 @@ static void prove_one(void *ctx, unsigned worker, size_t index)
     } else {
         item->rule =
             item->is_stale && item->rule >= AUDIT_RULE_UNUSUAL ? AUDIT_RULE_STALE : item->rule;
-        item->proof = prove_is_moved(a, item->key, plaintext) ? PROOF_MOVED : PROOF_GOOD;
+        item->proof = item_is_moved(a, item, plaintext) ? PROOF_MOVED : PROOF_GOOD;
     }
 }
 
-/* ---- many ---- */
+/* ---- between two runs of the threads ---- */
 
-static void drop_kept(struct prove *p)
+enum kerr prove_ask(struct audit *a, struct audit_item *item, struct kerrinfo *e)
 {
-    for (size_t i = 0; i < BATCH; i++) {
-        free(p->batch[i].kept);
-        p->batch[i].kept = NULL;
-    }
-    p->kept = 0;
+    return unwrap_ask(a->prove->seeds, a, item, e);
 }
 
-enum kerr prove_rest(struct audit *a, struct kerrinfo *e)
+enum kerr prove_failure(const struct audit *a, struct kerrinfo *e)
 {
-    struct prove *p = a->prove;
-    enum kerr k = KERR_OK;
-    pool_run(p->pool, p->count, prove_one, a);
-    for (unsigned i = 0; i < p->threads && k == KERR_OK; i++) {
-        k = p->failed[i] == KERR_OK ? k : kerr_set(e, p->failed[i], "%s", p->failures[i].text);
-        opener_wipe(p->openers[i]);
-    }
-    for (size_t i = 0; i < p->count && k == KERR_OK; i++) {
-        k = count_item(a, &p->batch[i].item, e);
-    }
-    drop_kept(p);
-    p->count = 0;
-    return k;
-}
-
-enum kerr prove_keep(struct audit *a, struct bytes *key, struct bytes *value, struct kerrinfo *e)
-{
-    struct prove *p = a->prove;
-    struct work *w = &p->batch[p->count];
-    free(w->kept);
-    w->kept = malloc(key->len + value->len + 1);
-    if (w->kept == NULL) {
-        return kerr_set(e, KERR_NOMEM, "no memory for a copy of %zu bytes", value->len);
-    }
-    struct bytes *const from[] = {key, value};
-    size_t at = 0;
-    for (size_t i = 0; i < ARRAY_LEN(from); i++) {
-        if (from[i]->len > 0) {
-            memcpy(w->kept + at, from[i]->ptr, from[i]->len);
+    const struct prove *p = a->prove;
+    for (unsigned i = 0; i < p->threads; i++) {
+        if (p->failed[i] != KERR_OK) {
+            return kerr_set(e, p->failed[i], "%s", p->failures[i].text);
         }
-        *from[i] = bytes_of(w->kept + at, from[i]->len);
-        at += from[i]->len;
     }
-    p->kept += at;
     return KERR_OK;
 }
 
-enum kerr prove_item(struct audit *a, const struct audit_item *item, struct kerrinfo *e)
+void prove_wipe(struct audit *a)
 {
-    struct prove *p = a->prove;
-    struct work *w = &p->batch[p->count++];
-    *w = (struct work){.item = *item, .kept = w->kept};
-    enum kerr k = is_provable(item) && item->v.class_of == VALUE_KMSV2
-                      ? unwrap_take(p->seeds, a, &item->v, &w->seed, e)
-                      : KERR_OK;
-    bool is_full = p->count == BATCH || p->kept > KEPT_MAX;
-    return k == KERR_OK && is_full ? prove_rest(a, e) : k;
+    for (unsigned i = 0; i < a->prove->threads; i++) {
+        opener_wipe(a->prove->openers[i]);
+    }
 }
 
 enum kerr prove_alone(struct audit *a, struct audit_item *item, struct kerrinfo *e)
 {
-    struct prove *p = a->prove;
-    struct work *w = &p->batch[p->count]; /* free: a batch that is full is proved at once */
-    *w = (struct work){.item = *item, .kept = w->kept};
-    enum kerr k = is_provable(item) && item->v.class_of == VALUE_KMSV2
-                      ? unwrap_take(p->seeds, a, &item->v, &w->seed, e)
-                      : KERR_OK;
-    if (k == KERR_OK) {
-        prove_one(a, 0, p->count);
-        opener_wipe(p->openers[0]);
-        k = p->failed[0] == KERR_OK ? k : kerr_set(e, p->failed[0], "%s", p->failures[0].text);
-        *item = w->item;
+    enum kerr k = KERR_OK;
+    prove_item(a, 0, item);
+    if (item->proof == PROOF_NEEDS_SEED) {
+        k = prove_ask(a, item, e);
+        prove_item(a, 0, item);
     }
-    return k;
+    prove_wipe(a);
+    return k == KERR_OK ? prove_failure(a, e) : k;
 }
 
 /* ---- beginning and end ---- */
 
-static unsigned threads_of(const struct audit *a)
-{
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned wanted = a->wanted.threads > 0 ? a->wanted.threads : online < 1 ? 1 : (unsigned)online;
-    return wanted < THREADS_MAX ? wanted : THREADS_MAX;
-}
-
-/* A batch, its copies and one value more, and for each thread a plaintext; the gRPC client of the
- * plugins as well, whose messages are small. */
+/* A plaintext for each thread, and the gRPC client of the plugins, whose messages are small. */
 static uint64_t prove_bytes(const struct audit *a, unsigned threads)
 {
-    uint64_t copies = a->wanted.is_passing ? KEPT_MAX + AUDIT_OBJECT_MAX : 0;
-    return BATCH * sizeof(struct work) + copies + threads * (uint64_t)AUDIT_OBJECT_MAX +
-           KMS_BYTES * (a->wanted.kms_count > 0);
+    return threads * (uint64_t)AUDIT_OBJECT_MAX + KMS_BYTES * (a->wanted.kms_count > 0);
 }
 
-enum kerr prove_begin(struct audit *a, struct kerrinfo *e)
+enum kerr prove_begin(struct audit *a, unsigned threads, struct kerrinfo *e)
 {
     struct prove *p = calloc(1, sizeof *p);
     a->prove = p;
     if (p == NULL) {
         return kerr_set(e, KERR_NOMEM, "no memory for proofs");
     }
-    p->threads = threads_of(a);
-    uint64_t taken = prove_bytes(a, p->threads);
+    uint64_t taken = prove_bytes(a, threads);
     enum kerr k = memory_take(a->wanted.memory, taken, "room to decrypt in", e);
     if (k != KERR_OK) {
         return k;
     }
     p->taken = taken;
-    p->batch = calloc(BATCH, sizeof *p->batch);
-    k = p->batch == NULL ? kerr_set(e, KERR_NOMEM, "no memory for proofs") : KERR_OK;
-    for (unsigned i = 0; i < p->threads && k == KERR_OK; i++) {
+    p->threads = threads;
+    for (unsigned i = 0; i < threads && k == KERR_OK; i++) {
         k = opener_new(AUDIT_OBJECT_MAX, &p->openers[i], e);
     }
-    /* The plugins' client before the threads, as its header wants it. */
-    k = k == KERR_OK ? unwrap_begin(a, &p->seeds, e) : k;
-    return k == KERR_OK ? pool_new(p->threads, &p->pool, e) : k;
+    return k == KERR_OK ? unwrap_begin(a, &p->seeds, e) : k;
 }
 
 void prove_end(struct audit *a)
@@ -343,14 +246,9 @@ void prove_end(struct audit *a)
         return;
     }
     unwrap_end(p->seeds);
-    pool_free(p->pool);
-    for (unsigned i = 0; i < THREADS_MAX; i++) {
+    for (unsigned i = 0; i < p->threads; i++) {
         opener_free(p->openers[i]);
     }
-    if (p->batch != NULL) {
-        drop_kept(p);
-    }
-    free(p->batch);
     memory_give(a->wanted.memory, p->taken);
     free(p);
     a->prove = NULL;

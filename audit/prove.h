@@ -10,22 +10,23 @@
 
 #include "audit/tables.h"
 
-/* Sets a->prove. NOMEM. */
-enum kerr prove_begin(struct audit *a, struct kerrinfo *e) MUST_CHECK;
+#define PROVE_THREADS_MAX 4 /* with more, reading is what takes the time */
+
+/* Sets a->prove, for so many threads. NOMEM. */
+enum kerr prove_begin(struct audit *a, unsigned threads, struct kerrinfo *e) MUST_CHECK;
 void prove_end(struct audit *a);
 
-/* Where what a source hands in passes: replaces key and value of the next item by copies, which
- * last until it is counted. */
-enum kerr prove_keep(struct audit *a, struct bytes *key, struct bytes *value,
-                     struct kerrinfo *e) MUST_CHECK;
-/* Takes an item over; it is counted when enough of them came together, in their order. */
-enum kerr prove_item(struct audit *a, const struct audit_item *item, struct kerrinfo *e) MUST_CHECK;
-/* Proves one item at once, on this thread, and counts nothing. */
+/* Proves an item that item_read has seen, or leaves it as PROOF_NEEDS_SEED. On thread `worker`, any
+ * number of them at a time; what fails is kept for prove_failure. */
+void prove_item(struct audit *a, unsigned worker, struct audit_item *item);
+/* The others below: while no thread proves. Has the seed of a PROOF_NEEDS_SEED unwrapped, so that
+ * prove_item finds it. */
+enum kerr prove_ask(struct audit *a, struct audit_item *item, struct kerrinfo *e) MUST_CHECK;
+/* What failed on a thread. */
+enum kerr prove_failure(const struct audit *a, struct kerrinfo *e) MUST_CHECK;
+/* Proves one item at once and counts nothing. */
 enum kerr prove_alone(struct audit *a, struct audit_item *item, struct kerrinfo *e) MUST_CHECK;
-/* Counts what was taken over. */
-enum kerr prove_rest(struct audit *a, struct kerrinfo *e) MUST_CHECK;
-
-/* An object gives itself another name than its key in etcd does. */
-bool prove_is_moved(const struct audit *a, struct bytes key, struct bytes object);
+/* Wipes the plaintexts that were decrypted last. */
+void prove_wipe(struct audit *a);
 
 #endif

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/batch.h"
+
 #define FIRST_ROWS   16
 #define FINDINGS_MAX ((size_t)1 << 32) /* as many as there are objects */
 #define KEPT_BYTES   ((size_t)64 << 10)
@@ -189,6 +191,7 @@ enum kerr tables_resource_named(struct audit *a, const struct resource_key *key,
     }
     void *rows = a->resources;
     void *row = NULL;
+    batch_wait(a);
     enum kerr k = tables_grow(a->wanted.memory, &rows, &a->resource_count, sizeof *a->resources,
                               AUDIT_RESOURCES_MAX, "resources", &row, e);
     a->resources = rows;
@@ -196,6 +199,7 @@ enum kerr tables_resource_named(struct audit *a, const struct resource_key *key,
     if (k == KERR_OK) {
         struct audit_resource *r = row;
         memcpy(r->name, name, sizeof name);
+        r->is_named = key != NULL && !key->is_bookkeeping;
         expect_of(a, key, r);
         *ret = (uint32_t)(a->resource_count - 1);
     }

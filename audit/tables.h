@@ -47,9 +47,10 @@ enum kerr tables_key_id(struct audit *a, const struct stored_value *v, struct au
 enum proof {
     PROOF_NONE, /* nobody tried */
     PROOF_GOOD,
-    PROOF_MOVED,   /* it opens, and is an object of another name */
-    PROOF_REFUTED, /* it does not open */
-    PROOF_OPEN     /* it could not be tried to the end */
+    PROOF_MOVED,     /* it opens, and is an object of another name */
+    PROOF_REFUTED,   /* it does not open */
+    PROOF_OPEN,      /* it could not be tried to the end */
+    PROOF_NEEDS_SEED /* its plugin is to be asked first */
 };
 
 struct audit_item {
@@ -59,6 +60,7 @@ struct audit_item {
     bool is_stale;
     enum audit_rule rule; /* AUDIT_RULE_COUNT: none */
     struct stored_value v;
+    uint64_t seed_hash; /* of KMS v2 whose form is right */
     enum proof proof;
     const char *why; /* of PROOF_REFUTED and PROOF_OPEN, static */
 };
@@ -67,8 +69,11 @@ struct audit_item {
 /* There are keys below a prefix that was given, and so below those that it begins with. */
 void prefix_has_keys(struct audit *a, struct bytes prefix);
 
-/* What the form of a value and the configuration say of it; `key` and `resource` are filled. */
-void item_judge(const struct audit *a, struct bytes value, struct audit_item *to);
+/* All that a value's bytes tell without a key; `item` has key and resource. On any thread. */
+void item_read(const struct audit *a, struct bytes value, struct audit_item *item);
+/* An object gives itself another name than its key in etcd does. On any thread. */
+bool item_is_moved(const struct audit *a, const struct audit_item *item, struct bytes object);
+
 /* Adds a finished item to the counts and findings. */
 enum kerr count_item(struct audit *a, const struct audit_item *item, struct kerrinfo *e) MUST_CHECK;
 /* Equal for equal encrypted seeds; never 0. */

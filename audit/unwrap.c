@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit/tables.h"
 #include "base/text.h"
 #include "kms/kms_client.h"
 
@@ -242,17 +241,23 @@ static struct unwrap_seed shown(const struct unwrap *u, const struct seed *s)
     };
 }
 
-enum kerr unwrap_take(struct unwrap *u, struct audit *a, const struct stored_value *v,
-                      struct unwrap_seed *ret, struct kerrinfo *e)
+bool unwrap_find(const struct unwrap *u, uint64_t seed_hash, struct unwrap_seed *ret)
 {
-    uint64_t hash = count_seed_hash(v);
-    const uint64_t *found = index_find(&u->index, hash, NULL, NULL);
+    const uint64_t *found = index_find(&u->index, seed_hash, NULL, NULL);
     if (found != NULL) {
         *ret = shown(u, &u->seeds[*found]);
+    }
+    return found != NULL;
+}
+
+enum kerr unwrap_ask(struct unwrap *u, struct audit *a, const struct audit_item *item,
+                     struct kerrinfo *e)
+{
+    if (index_find(&u->index, item->seed_hash, NULL, NULL) != NULL) {
         return KERR_OK;
     }
     struct seed made = {.key = 0};
-    enum kerr k = unwrap_new(u, a, v, &made, e);
+    enum kerr k = unwrap_new(u, a, &item->v, &made, e);
     if (k != KERR_OK) {
         return k;
     }
@@ -260,10 +265,9 @@ enum kerr unwrap_take(struct unwrap *u, struct audit *a, const struct stored_val
     void *row = NULL;
     k = tables_grow(u->memory, &rows, &u->count, sizeof *u->seeds, SIZE_MAX, "seeds", &row, e);
     u->seeds = rows;
-    k = k == KERR_OK ? index_add(&u->index, hash, u->count - 1, e) : k;
+    k = k == KERR_OK ? index_add(&u->index, item->seed_hash, u->count - 1, e) : k;
     if (k == KERR_OK) {
         *(struct seed *)row = made;
-        *ret = shown(u, &made);
     }
     return k;
 }

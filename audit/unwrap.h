@@ -7,7 +7,7 @@
 #ifndef ETCDSEAL_AUDIT_UNWRAP_H
 #define ETCDSEAL_AUDIT_UNWRAP_H
 
-#include "audit/audit.h"
+#include "audit/tables.h"
 
 #define UNWRAP_KEY 32 /* bytes of a seed, and of the key that came before seeds */
 
@@ -23,8 +23,12 @@ struct unwrap_seed {
 enum kerr unwrap_begin(struct audit *a, struct unwrap **ret, struct kerrinfo *e) MUST_CHECK;
 void unwrap_end(struct unwrap *u); /* NULL is fine */
 
-/* The seed of a KMS v2 value, asked for if it is new. LIMIT is no failure but an answer of this. */
-enum kerr unwrap_take(struct unwrap *u, struct audit *a, const struct stored_value *v,
-                      struct unwrap_seed *ret, struct kerrinfo *e) MUST_CHECK;
+/* The seed of a KMS v2 value, by its seed_hash; false when it was never asked for. On any thread,
+ * while none asks. */
+bool unwrap_find(const struct unwrap *u, uint64_t seed_hash, struct unwrap_seed *ret);
+/* Asks the plugin of a KMS v2 value for its seed, unless that was done before. LIMIT is no failure
+ * but an answer of this. */
+enum kerr unwrap_ask(struct unwrap *u, struct audit *a, const struct audit_item *item,
+                     struct kerrinfo *e) MUST_CHECK;
 
 #endif

@@ -9,26 +9,6 @@
 /* First allocation of a growing buffer; small enough for one log line, doubled from there. */
 #define BUF_FIRST 256
 
-struct bytes bytes_of(const void *ptr, size_t len)
-{
-    return (struct bytes){.ptr = ptr, .len = len};
-}
-
-struct bytes bytes_of_text(const char *text)
-{
-    return bytes_of(text, strlen(text));
-}
-
-bool bytes_equal(struct bytes a, struct bytes b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
-bool bytes_equal_text(struct bytes a, const char *text)
-{
-    return bytes_equal(a, bytes_of_text(text));
-}
-
 void buf_init(struct buf *b, size_t max)
 {
     *b = (struct buf){.max = max};

@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/kerr.h"
 
@@ -20,10 +21,35 @@ struct bytes {
     size_t len;
 };
 
-struct bytes bytes_of(const void *ptr, size_t len);
-struct bytes bytes_of_text(const char *text);     /* without the terminator */
-bool bytes_equal(struct bytes a, struct bytes b); /* public data only: not constant time */
-bool bytes_equal_text(struct bytes a, const char *text);
+static inline struct bytes bytes_of(const void *ptr, size_t len)
+{
+    return (struct bytes){.ptr = ptr, .len = len};
+}
+
+/* Without the terminator. */
+static inline struct bytes bytes_of_text(const char *text)
+{
+    return bytes_of(text, strlen(text));
+}
+
+/* Of public data only: not in constant time. */
+static inline bool bytes_equal(struct bytes a, struct bytes b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+/* Below, at or above 0, as memcmp has it; what is longer and else the same stands behind. */
+static inline int bytes_compare(struct bytes a, struct bytes b)
+{
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len == 0 ? 0 : memcmp(a.ptr, b.ptr, len);
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static inline bool bytes_equal_text(struct bytes a, const char *text)
+{
+    return bytes_equal(a, bytes_of_text(text));
+}
 
 /* For arrays: view of the whole array. */
 #define BYTES_OF(array) bytes_of((array), sizeof(array))

@@ -3,11 +3,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
+
+#define AHEAD_BYTES ((size_t)4 << 20) /* at once: so long does closing wait */
+
+struct file_map_ahead {
+    pthread_t thread;
+    atomic_bool is_over;
+    struct bytes data;
+};
 
 static enum kerr look(int fd, const char *path, size_t *ret_len, struct kerrinfo *e)
 {
@@ -50,14 +62,68 @@ enum kerr file_map_open(const char *path, struct file_map *ret, struct kerrinfo 
     return KERR_OK;
 }
 
+/* The kernel's calls have one pointer type, also for what they do not write. */
+static void *address(const uint8_t *ptr)
+{
+    union {
+        const uint8_t *in;
+        void *out;
+    } u = {.in = ptr};
+    return u.out;
+}
+
+/* ---- ahead of the reader ---- */
+
+static void *read_ahead(void *ctx)
+{
+    struct file_map_ahead *a = ctx;
+    bool is_good = true;
+    for (size_t at = 0; is_good && at < a->data.len && !atomic_load(&a->is_over);) {
+        size_t left = a->data.len - at;
+        size_t len = left < AHEAD_BYTES ? left : AHEAD_BYTES;
+        /* Kernels before 5.14 do not know it; where the file is shorter by now it fails. */
+        is_good = madvise(address(a->data.ptr + at), len, MADV_POPULATE_READ) == 0;
+        at += len;
+    }
+    return NULL;
+}
+
+static bool leaves_half(size_t len)
+{
+    long pages = sysconf(_SC_PHYS_PAGES);
+    long page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 && len / (size_t)page <= (size_t)pages / 2;
+}
+
+void file_map_read_ahead(struct file_map *m)
+{
+    struct file_map_ahead *a = leaves_half(m->data.len) ? calloc(1, sizeof *a) : NULL;
+    if (a == NULL) {
+        return;
+    }
+    a->data = m->data;
+    if (pthread_create(&a->thread, NULL, read_ahead, a) != 0) {
+        free(a);
+        return;
+    }
+    m->ahead = a;
+}
+
+static void end_ahead(struct file_map_ahead *a)
+{
+    if (a != NULL) {
+        atomic_store(&a->is_over, true);
+        (void)pthread_join(a->thread, NULL);
+        free(a);
+    }
+}
+
 void file_map_close(struct file_map *m)
 {
     if (m->fd >= 0) {
-        union {
-            const uint8_t *in;
-            void *out;
-        } u = {.in = m->data.ptr};
-        (void)munmap(u.out, m->data.len);
+        end_ahead(m->ahead);
+        m->ahead = NULL;
+        (void)munmap(address(m->data.ptr), m->data.len);
         file_close_at(&m->fd);
         m->data = bytes_of(NULL, 0);
     }

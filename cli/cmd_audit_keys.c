@@ -147,6 +147,17 @@ static enum kerr read_all(struct needs *n, const struct options *o, const struct
     return k;
 }
 
+/* What most objects need first, as the report of an audit has it. */
+static int compare_needs(const void *a, const void *b)
+{
+    const struct need *x = a;
+    const struct need *y = b;
+    if (x->objects[0] != y->objects[0]) {
+        return x->objects[0] < y->objects[0] ? 1 : -1;
+    }
+    return x->sum == y->sum ? bytes_compare(x->id, y->id) : x->sum < y->sum ? 1 : -1;
+}
+
 /* ---- telling ---- */
 
 static uint64_t in_backups(const struct needs *n, const struct need *row)
@@ -296,6 +307,9 @@ enum kerr cmd_audit_keys(void *ctx, const struct opt_call *call, struct kerrinfo
     k = k == KERR_OK ? audit_cluster_open(ctx, &cluster, e) : k;
     k = k == KERR_OK ? audit_source_catch_bus_errors(e) : k;
     k = k == KERR_OK ? read_all(&n, o, call, e) : k;
+    if (n.count > 1) {
+        qsort(n.rows, n.count, sizeof *n.rows, compare_needs);
+    }
     if (k == KERR_OK) {
         k = out_is_doc(o) ? put_doc(o, &n, &text, e) : put_table(&n, &text, e);
     }

@@ -56,6 +56,7 @@ static enum kerr open_db(struct audit_source *s, const char *in_folder, struct k
 static enum kerr read_db(struct audit_source *s, const struct options *o, struct audit *a,
                          const struct audit_told *told, struct kerrinfo *e)
 {
+    file_map_read_ahead(&s->files[0].map);
     enum kerr k = o->digest ? bbolt_check_hash(s->own, e) : KERR_OK;
     k = k == KERR_OK ? audit_db(a, s->own, told->fn, told->ctx, &s->found, e) : k;
     s->is_partial = s->found.is_partial;

@@ -38,13 +38,6 @@ struct tree {
     size_t depth;
 };
 
-static int compare(struct bytes a, struct bytes b)
-{
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len == 0 ? 0 : memcmp(a.ptr, b.ptr, len);
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 /* ---- pages ---- */
 
 /* Marks a run of pages; false when one of them was reached before. */
@@ -152,10 +145,10 @@ static enum kerr check_order(struct tree *t, const struct frame *f, const struct
                              struct kerrinfo *e)
 {
     bool is_first = f->next == 1;
-    if (compare(el->key, f->bound) < 0 || (f->is_leaf && el->key.len == 0)) {
+    if (bytes_compare(el->key, f->bound) < 0 || (f->is_leaf && el->key.len == 0)) {
         return bbolt_damaged(t->b, el->at, e, "a key below that of the page above");
     }
-    bool is_behind = compare(el->key, t->last) > 0 || (!f->is_leaf && is_first);
+    bool is_behind = bytes_compare(el->key, t->last) > 0 || (!f->is_leaf && is_first);
     if (!is_behind) {
         return bbolt_damaged(t->b, el->at, e, "a key that does not stand behind the one before");
     }

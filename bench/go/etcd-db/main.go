@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math"
 	"math/rand/v2"
 	"os"
 
@@ -108,7 +109,8 @@ func (w *writer) put(bucket *bbolt.Bucket, key string, value []byte) error {
 func (w *writer) putObject(bucket *bbolt.Bucket, n int) error {
 	resource := resources[n%len(resources)]
 	namespace, name := fmt.Sprintf("ns-%d", n%100), fmt.Sprintf("object-%d", n)
-	padding := bytes.Repeat([]byte{byte(n)}, smallest+w.pick.IntN(largest-smallest))
+	share := math.Pow(w.pick.Float64(), 6) // most objects are small, as a cluster's are
+	padding := bytes.Repeat([]byte{byte(n)}, smallest+int((largest-smallest)*share))
 	key := fmt.Sprintf("/registry/%s/%s/%s", resource.path, namespace, name)
 	one := &w.seeds[w.pick.IntN(len(w.seeds))]
 	value, err := one.seal(w.random, []byte(key), object(resource.kind, namespace, name, padding))

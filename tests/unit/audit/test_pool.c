@@ -34,7 +34,8 @@ static void every_index_once(void **state)
                 atomic_store(&calls[j], 0);
                 plain[j] = 0;
             }
-            pool_run(p, counts[i], note, calls);
+            pool_start(p, counts[i], note, calls);
+            pool_wait(p);
             for (size_t j = 0; j < COUNT; j++) {
                 assert_int_equal(atomic_load(&calls[j]), j < counts[i]);
                 assert_int_equal(plain[j], j < counts[i]);
@@ -53,11 +54,26 @@ static void many_short_loops(void **state)
     plain[0] = 0;
     atomic_store(&calls[0], 0);
     for (unsigned i = 0; i < 5000; i++) {
-        pool_run(p, 1, note, calls);
+        pool_wait(p); /* for nothing */
+        pool_start(p, 1, note, calls);
+        pool_wait(p);
     }
     assert_int_equal(plain[0], 5000);
     pool_free(p);
     pool_free(NULL);
+}
+
+/* An audit that ends in the middle. */
+static void freed_while_they_work(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    for (unsigned i = 0; i < 100; i++) {
+        struct pool *p = NULL;
+        assert_ok(&e, pool_new(3, &p, &e));
+        pool_start(p, COUNT, note, calls);
+        pool_free(p);
+    }
 }
 
 static unsigned starts_left;
@@ -92,6 +108,7 @@ int main(void)
         cmocka_unit_test(no_thread_can_be_started),
         cmocka_unit_test(every_index_once),
         cmocka_unit_test(many_short_loops),
+        cmocka_unit_test(freed_while_they_work),
     };
     starts_left = 1000;
     return cmocka_run_group_tests(tests, NULL, NULL);

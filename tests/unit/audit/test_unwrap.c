@@ -91,11 +91,14 @@ static struct unwrap_seed take(unsigned number)
 {
     static char source[32];
     struct unwrap_seed seed;
-    struct stored_value v = {.class_of = VALUE_KMSV2, .provider = bytes_of_text("p")};
+    struct audit_item item = {.v = {.class_of = VALUE_KMSV2, .provider = bytes_of_text("p")}};
     (void)snprintf(source, sizeof source, "sealed %u", number);
-    v.kms.source = bytes_of_text(source);
-    v.kms.key_id = bytes_of_text("key-1");
-    assert_ok(&e, unwrap_take(u, &a, &v, &seed, &e));
+    item.v.kms.source = bytes_of_text(source);
+    item.v.kms.key_id = bytes_of_text("key-1");
+    item.seed_hash = count_seed_hash(&item.v);
+    assert_ok(&e, unwrap_ask(u, &a, &item, &e));
+    assert_true(unwrap_find(u, item.seed_hash, &seed));
+    assert_false(unwrap_find(u, item.seed_hash + 1, &seed));
     return seed;
 }
 

@@ -45,6 +45,32 @@ static void test_maps_a_file(void **state)
     free(link);
 }
 
+/* What is read is the same; also where nothing was read, and where the file is longer than what is
+ * mapped at once. */
+static void test_reads_ahead(void **state)
+{
+    (void)state;
+    AUTO_MAP m = FILE_MAP_NONE;
+    size_t len = ((size_t)4 << 20) + 5000;
+    uint8_t *data = malloc(len);
+    assert_non_null(data);
+    for (size_t i = 0; i < len; i++) {
+        data[i] = (uint8_t)(i * 7 >> 3);
+    }
+    char *large = test_path(folder, "large");
+    test_write_file(folder, "large", bytes_of(data, len));
+    for (int i = 0; i < 3; i++) {
+        assert_ok(&e, file_map_open(large, &m, &e));
+        file_map_read_ahead(&m);
+        assert_non_null(m.ahead);
+        assert_true(i == 0 || bytes_equal(m.data, bytes_of(data, len)));
+        file_map_close(&m);
+        assert_null(m.ahead);
+    }
+    free(large);
+    free(data);
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -84,6 +110,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_maps_a_file, start, end),
+        cmocka_unit_test_setup_teardown(test_reads_ahead, start, end),
         cmocka_unit_test_setup_teardown(test_refusals, start, end),
         cmocka_unit_test_setup_teardown(test_locks, start, end),
     };

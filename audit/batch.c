@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "audit/pool.h"
+#include "audit/prove.h"
+
+#define ROWS     2048
+#define KEPT_MAX ((size_t)8 << 20) /* bytes of a set's copies */
+
+struct row {
+    struct audit_item item;
+    struct bytes value;
+    uint8_t *kept; /* key and value, where they pass */
+};
+
+struct set {
+    struct row *rows;
+    size_t count;
+    size_t kept; /* bytes */
+};
+
+struct batch {
+    struct pool *pool; /* NULL: no set was full yet, and threads are not worth their beginning */
+    struct audit *audit;
+    uint64_t taken; /* of the limit */
+    struct set sets[2]; /* one is filled while the threads look at the other */
+    struct set *filled;
+    struct set *looked_at;
+};
+
+/* ---- on any thread ---- */
+
+static void look(void *ctx, unsigned worker, size_t index)
+{
+    struct batch *b = ctx;
+    struct row *row = &b->looked_at->rows[index];
+    item_read(b->audit, row->value, &row->item);
+    if (b->audit->prove != NULL) {
+        prove_item(b->audit, worker, &row->item);
+    }
+}
+
+static void prove_again(void *ctx, unsigned worker, size_t index)
+{
+    struct batch *b = ctx;
+    struct audit_item *item = &b->looked_at->rows[index].item;
+    if (item->proof == PROOF_NEEDS_SEED) {
+        prove_item(b->audit, worker, item);
+    }
+}
+
+/* ---- one set ---- */
+
+static void start(struct batch *b, pool_fn *fn)
+{
+    if (b->pool != NULL) {
+        pool_start(b->pool, b->looked_at->count, fn, b);
+        return;
+    }
+    for (size_t i = 0; i < b->looked_at->count; i++) {
+        fn(b, 0, i);
+    }
+}
+
+static void wait_for_threads(const struct batch *b)
+{
+    if (b->pool != NULL) {
+        pool_wait(b->pool);
+    }
+}
+
+static enum kerr ask_for_seeds(struct batch *b, struct kerrinfo *e)
+{
+    struct set *s = b->looked_at;
+    bool is_any = false;
+    enum kerr k = KERR_OK;
+    for (size_t i = 0; i < s->count && k == KERR_OK; i++) {
+        if (s->rows[i].item.proof == PROOF_NEEDS_SEED) {
+            is_any = true;
+            k = prove_ask(b->audit, &s->rows[i].item, e);
+        }
+    }
+    if (k == KERR_OK && is_any) {
+        start(b, prove_again);
+        wait_for_threads(b);
+    }
+    return k;
+}
+
+/* The end of what the threads do with the set. */
+static enum kerr end_looking(struct batch *b, struct kerrinfo *e)
+{
+    wait_for_threads(b);
+    if (b->audit->prove == NULL) {
+        return KERR_OK;
+    }
+    enum kerr k = ask_for_seeds(b, e);
+    k = k == KERR_OK ? prove_failure(b->audit, e) : k;
+    prove_wipe(b->audit);
+    return k;
+}
+
+static void drop(struct set *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        free(s->rows[i].kept);
+        s->rows[i].kept = NULL;
+    }
+    s->count = 0;
+    s->kept = 0;
+}
+
+/* Ends with one set, begins with the other, and counts the first meanwhile. */
+static enum kerr turn(struct batch *b, struct kerrinfo *e)
+{
+    struct set *ended = b->looked_at;
+    enum kerr k = end_looking(b, e);
+    b->looked_at = b->filled;
+    b->filled = ended;
+    if (k == KERR_OK) {
+        start(b, look);
+    }
+    for (size_t i = 0; i < ended->count && k == KERR_OK; i++) {
+        k = count_item(b->audit, &ended->rows[i].item, e);
+    }
+    drop(ended);
+    return k;
+}
+
+/* ---- what sources hand in ---- */
+
+static enum kerr keep(struct set *s, struct row *row, struct kerrinfo *e)
+{
+    struct bytes *const from[] = {&row->item.key, &row->value};
+    size_t at = 0;
+    row->kept = malloc(from[0]->len + from[1]->len + 1);
+    if (row->kept == NULL) {
+        return kerr_set(e, KERR_NOMEM, "no memory for a copy of %zu bytes", from[1]->len);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(from); i++) {
+        if (from[i]->len > 0) {
+            memcpy(row->kept + at, from[i]->ptr, from[i]->len);
+        }
+        *from[i] = bytes_of(row->kept + at, from[i]->len);
+        at += from[i]->len;
+    }
+    s->kept += at;
+    return KERR_OK;
+}
+
+enum kerr batch_add(struct audit *a, struct bytes key, struct bytes value, uint64_t mod_revision,
+                    struct kerrinfo *e)
+{
+    struct batch *b = a->batch;
+    struct set *s = b->filled;
+    struct row *row = &s->rows[s->count];
+    *row = (struct row){.item = {.key = key, .mod_revision = mod_revision}, .value = value};
+    enum kerr k = tables_resource(a, key, &row->item.resource, e);
+    k = k == KERR_OK && a->wanted.is_passing ? keep(s, row, e) : k;
+    s->count += k == KERR_OK;
+    if (k != KERR_OK || (s->count < ROWS && s->kept <= KEPT_MAX)) {
+        return k;
+    }
+    k = b->pool == NULL ? pool_new(batch_threads(a), &b->pool, e) : k;
+    return k == KERR_OK ? turn(b, e) : k;
+}
+
+enum kerr batch_rest(struct audit *a, struct kerrinfo *e)
+{
+    struct batch *b = a->batch;
+    enum kerr k = turn(b, e);
+    return k == KERR_OK ? turn(b, e) : k; /* the one that was filled, too */
+}
+
+void batch_wait(const struct audit *a)
+{
+    if (a->batch != NULL) {
+        wait_for_threads(a->batch);
+    }
+}
+
+/* ---- beginning and end ---- */
+
+unsigned batch_threads(const struct audit *a)
+{
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned wanted = a->wanted.threads > 0 ? a->wanted.threads : online < 1 ? 1 : (unsigned)online;
+    return wanted < PROVE_THREADS_MAX ? wanted : PROVE_THREADS_MAX;
+}
+
+/* Two sets, and their copies with one value more. */
+static uint64_t batch_bytes(const struct audit *a)
+{
+    uint64_t copies = a->wanted.is_passing ? KEPT_MAX + AUDIT_OBJECT_MAX : 0;
+    return 2 * (ROWS * sizeof(struct row) + copies);
+}
+
+enum kerr batch_begin(struct audit *a, struct kerrinfo *e)
+{
+    struct batch *b = calloc(1, sizeof *b);
+    a->batch = b;
+    if (b == NULL) {
+        return kerr_set(e, KERR_NOMEM, "no memory for a batch");
+    }
+    b->audit = a;
+    uint64_t taken = batch_bytes(a);
+    enum kerr k = memory_take(a->wanted.memory, taken, "room for a batch of values", e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    b->taken = taken;
+    b->looked_at = &b->sets[0];
+    b->filled = &b->sets[1];
+    for (size_t i = 0; i < ARRAY_LEN(b->sets); i++) {
+        b->sets[i].rows = calloc(ROWS, sizeof *b->sets[i].rows);
+        if (b->sets[i].rows == NULL) {
+            return kerr_set(e, KERR_NOMEM, "no memory for a batch");
+        }
+    }
+    return KERR_OK;
+}
+
+void batch_end(struct audit *a)
+{
+    struct batch *b = a->batch;
+    if (b == NULL) {
+        return;
+    }
+    pool_free(b->pool);
+    for (size_t i = 0; i < ARRAY_LEN(b->sets); i++) {
+        drop(&b->sets[i]);
+        free(b->sets[i].rows);
+    }
+    memory_give(a->wanted.memory, b->taken);
+    free(b);
+    a->batch = NULL;
+}
