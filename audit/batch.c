@@ -26,7 +26,7 @@ struct set {
 struct batch {
     struct pool *pool; /* NULL: no set was full yet, and threads are not worth their beginning */
     struct audit *audit;
-    uint64_t taken; /* of the limit */
+    uint64_t taken;     /* of the limit */
     struct set sets[2]; /* one is filled while the threads look at the other */
     struct set *filled;
     struct set *looked_at;

@@ -9,16 +9,18 @@
 #include "base/text.h"
 
 #define PROGRESS_ITEMS 0x3fff /* a mask: told once for that many */
-#define WALKS          2
+#define PASSES         2
+#define AHEAD          8 /* records that memory is told of before they are looked at */
 #define VERSION_BYTES  32
 
 struct feed {
     struct audit *audit;
     struct bbolt *b;
     struct index latest; /* by key: the number of the record of its latest revision */
-    uint64_t *records;   /* where each lies in the file; and the two flags */
+    uint64_t *records;   /* where each lies in the file; and the flags below */
     size_t record_count;
-    size_t next; /* of the second walk */
+    struct bytes *slacks; /* those that are not all zero */
+    size_t slack_count;
     struct audit_store found;
     struct mvcc_meta meta;
     struct history history;
@@ -32,7 +34,8 @@ struct feed {
 
 #define SUPERSEDED ((uint64_t)1 << 63) /* by a later record of the same key */
 #define TOMBSTONE  ((uint64_t)1 << 62)
-#define OFFSET     (TOMBSTONE - 1)
+#define EMPTY      ((uint64_t)1 << 61)
+#define OFFSET     (EMPTY - 1)
 
 struct item {
     struct mvcc_revision revision;
@@ -46,7 +49,7 @@ static enum kerr tell(struct feed *f, size_t len, struct kerrinfo *e)
 {
     f->done += len;
     if (f->progress != NULL && (f->items++ & PROGRESS_ITEMS) == 0) {
-        f->progress(f->progress_ctx, f->done, WALKS * f->b->file.len);
+        f->progress(f->progress_ctx, f->done, PASSES * f->b->file.len);
     }
     return audit_is_stopped(f->audit) ? kerr_set(e, KERR_STATE, "stopped") : KERR_OK;
 }
@@ -71,7 +74,7 @@ static enum kerr read_item(struct feed *f, struct bytes key, struct bytes value,
     return KERR_OK;
 }
 
-/* ---- first walk: the latest revision of each key ---- */
+/* ---- the walk: the latest revision of each key ---- */
 
 /* A record that was read whole before, with whatever lies behind it. */
 static struct bytes record_from(const struct feed *f, uint64_t record)
@@ -143,7 +146,7 @@ static enum kerr note_record(struct feed *f, struct bytes key, struct bytes valu
     history_revision(&f->history, &item.revision, key.ptr);
     if (item.is_empty) {
         history_bump(&f->history, &item.revision, key.ptr);
-        return add_record(f, item.offset | SUPERSEDED, e);
+        return add_record(f, item.offset | SUPERSEDED | EMPTY, e);
     }
     struct same_key same = {f, item.kv.key};
     uint64_t hash = index_hash(index_seed(), item.kv.key);
@@ -210,7 +213,46 @@ static enum kerr check_whole(const struct feed *f, struct kerrinfo *e)
                                f->history.what);
 }
 
-/* ---- second walk: counting ---- */
+/* What lies behind the items of a page waits for the prefixes. */
+static enum kerr note_slack(void *ctx, struct bytes slack, struct kerrinfo *e)
+{
+    struct feed *f = ctx;
+    void *rows = f->slacks;
+    void *row = NULL;
+    enum kerr k = tell(f, slack.len, e);
+    if (k != KERR_OK || scan_is_zero(slack)) {
+        return k;
+    }
+    k = tables_grow(f->audit->wanted.memory, &rows, &f->slack_count, sizeof *f->slacks, SIZE_MAX,
+                    "pages", &row, e);
+    f->slacks = rows;
+    if (k == KERR_OK) {
+        *(struct bytes *)row = slack;
+    }
+    return k;
+}
+
+/* ---- then: counting ---- */
+
+/* A record that the walk has read; where the file has changed since, whatever stands there now. */
+static enum kerr read_again(const struct feed *f, uint64_t record, struct item *ret,
+                            struct kerrinfo *e)
+{
+    const struct bytes file = f->b->file;
+    bool is_tombstone = (f->records[record] & TOMBSTONE) != 0;
+    struct bytes from = record_from(f, record);
+    /* bbolt puts each value behind its key. */
+    size_t len = is_tombstone ? MVCC_TOMBSTONE_BYTES : MVCC_REVISION_BYTES;
+    size_t used = 0;
+    ret->is_empty = false;
+    bool is_good = (size_t)(from.ptr - file.ptr) >= len &&
+                   mvcc_revision_read(bytes_of(from.ptr - len, len), &ret->revision) &&
+                   (is_tombstone ? mvcc_key_of(from, &ret->kv.key)
+                                 : mvcc_key_value_cut(from, &ret->kv, &used) ||
+                                       mvcc_key_value_head(from, &ret->kv));
+    return is_good ? KERR_OK
+                   : kerr_set(e, KERR_FORMAT, "%s: the file changed while it was read", f->b->name);
+}
 
 static enum kerr note_revision(struct feed *f, const struct item *item, bool is_latest,
                                struct kerrinfo *e)
@@ -226,31 +268,18 @@ static enum kerr note_revision(struct feed *f, const struct item *item, bool is_
     return audit_revision(f->audit, &r, e);
 }
 
-static enum kerr count_record(void *ctx, struct bytes bucket, struct bytes key, struct bytes value,
-                              struct kerrinfo *e)
+static enum kerr count_record(struct feed *f, uint64_t record, struct kerrinfo *e)
 {
-    struct feed *f = ctx;
-    struct item item;
-    if (!bytes_equal_text(bucket, MVCC_BUCKET_KEY)) {
+    struct item item = {.is_empty = false};
+    bool is_latest = (f->records[record] & SUPERSEDED) == 0;
+    if ((f->records[record] & EMPTY) != 0) {
         return KERR_OK;
     }
-    enum kerr k = read_item(f, key, value, &item, e);
-    if (k != KERR_OK) {
+    enum kerr k = read_again(f, record, &item, e);
+    k = k == KERR_OK ? tell(f, item.kv.key.len + item.kv.value.len, e) : k;
+    k = k == KERR_OK ? note_revision(f, &item, is_latest, e) : k;
+    if (k != KERR_OK || item.revision.is_tombstone) {
         return k;
-    }
-    if (f->next == f->record_count || (f->records[f->next] & OFFSET) != item.offset) {
-        return bbolt_damaged(f->b, key.ptr, e, "the file changed while it was read");
-    }
-    bool is_latest = (f->records[f->next++] & SUPERSEDED) == 0;
-    if (item.is_empty) {
-        return KERR_OK;
-    }
-    k = note_revision(f, &item, is_latest, e);
-    if (k != KERR_OK) {
-        return k;
-    }
-    if (item.revision.is_tombstone) {
-        return KERR_OK;
     }
     if (is_latest) {
         return audit_live(f->audit, item.kv.key, item.kv.value, item.kv.mod_revision, e);
@@ -258,11 +287,26 @@ static enum kerr count_record(void *ctx, struct bytes bucket, struct bytes key, 
     return audit_left_over(f->audit, AUDIT_OLD_REVISIONS, item.kv.key, item.kv.value, e);
 }
 
-static enum kerr count_slack(void *ctx, struct bytes slack, struct kerrinfo *e)
+static enum kerr count_records(struct feed *f, struct kerrinfo *e)
 {
-    struct feed *f = ctx;
-    enum kerr k = tell(f, slack.len, e);
-    return k == KERR_OK ? audit_scan(f->audit, AUDIT_PAGE_SLACK, slack, e) : k;
+    enum kerr k = KERR_OK;
+    for (uint64_t i = 0; i < f->record_count && k == KERR_OK; i++) {
+        if (i + AHEAD < f->record_count) {
+            __builtin_prefetch(record_from(f, i + AHEAD).ptr);
+        }
+        k = count_record(f, i, e);
+    }
+    return k;
+}
+
+static enum kerr count_slacks(struct feed *f, struct kerrinfo *e)
+{
+    enum kerr k = KERR_OK;
+    for (size_t i = 0; i < f->slack_count && k == KERR_OK; i++) {
+        k = tell(f, f->slacks[i].len, e);
+        k = k == KERR_OK ? audit_scan(f->audit, AUDIT_PAGE_SLACK, f->slacks[i], e) : k;
+    }
+    return k;
 }
 
 static enum kerr count_free(struct feed *f, struct kerrinfo *e)
@@ -277,17 +321,14 @@ static enum kerr count_free(struct feed *f, struct kerrinfo *e)
     return k;
 }
 
-static enum kerr walk_both(struct feed *f, struct kerrinfo *e)
+static enum kerr read_all(struct feed *f, struct kerrinfo *e)
 {
-    const struct bbolt_visit note = {.item = note_item, .ctx = f};
-    const struct bbolt_visit count = {.item = count_record, .slack = count_slack, .ctx = f};
-    enum kerr k = bbolt_walk(f->b, &note, e);
+    const struct bbolt_visit visit = {.item = note_item, .slack = note_slack, .ctx = f};
+    enum kerr k = bbolt_walk(f->b, &visit, e);
     k = k == KERR_OK ? check_whole(f, e) : k;
     k = k == KERR_OK ? audit_take_prefixes(f->audit, e) : k;
-    k = k == KERR_OK ? bbolt_walk(f->b, &count, e) : k;
-    if (k == KERR_OK && f->next != f->record_count) {
-        return kerr_set(e, KERR_FORMAT, "%s: the file changed while it was read", f->b->name);
-    }
+    k = k == KERR_OK ? count_records(f, e) : k;
+    k = k == KERR_OK ? count_slacks(f, e) : k;
     return k == KERR_OK ? count_free(f, e) : k;
 }
 
@@ -309,7 +350,7 @@ enum kerr audit_db(struct audit *a, struct bbolt *b, audit_progress_fn *progress
     audit_shows(a, AUDIT_OLD_REVISIONS);
     audit_shows(a, AUDIT_FREE_PAGES);
     audit_shows(a, AUDIT_PAGE_SLACK);
-    enum kerr k = walk_both(&f, e);
+    enum kerr k = read_all(&f, e);
     if (k == KERR_STATE && audit_is_stopped(a)) {
         f.found.is_partial = true;
         kerr_clear(e);
@@ -317,6 +358,7 @@ enum kerr audit_db(struct audit *a, struct bbolt *b, audit_progress_fn *progress
     }
     index_done(&f.latest);
     tables_free(m, f.records, f.record_count, sizeof *f.records);
+    tables_free(m, f.slacks, f.slack_count, sizeof *f.slacks);
     if (k == KERR_OK) {
         f.found.has_records = true;
         f.found.compact_revision = f.meta.finished_compact;

@@ -112,7 +112,7 @@ static enum kerr scan_between(struct audit *a, enum audit_place place, const str
 }
 
 /* What bbolt makes of the end of a page, and a file system of a hole. */
-static bool is_zero(struct bytes data)
+bool scan_is_zero(struct bytes data)
 {
     return data.ptr[0] == 0 && memcmp(data.ptr, data.ptr + 1, data.len - 1) == 0;
 }
@@ -136,7 +136,7 @@ enum kerr scan_with(struct audit *a, enum audit_place place, struct bytes data,
     struct scan s = {.audit = a, .around = around, .ctx = ctx, .left = data};
     const uint8_t *end = data.ptr + data.len;
     enum kerr k = KERR_OK;
-    if (data.len == 0 || is_zero(data)) {
+    if (data.len == 0 || scan_is_zero(data)) {
         return KERR_OK;
     }
     while (k == KERR_OK && s.left.len > 0) {

@@ -93,6 +93,8 @@ struct scan_found {
 /* The record whose key begins at `key`, which lies in `in`; false when there is none. */
 typedef bool scan_around_fn(const void *ctx, struct bytes in, const uint8_t *key,
                             struct scan_found *ret);
+/* Whether nothing can be in bytes, of which there are some. */
+bool scan_is_zero(struct bytes data);
 /* As audit_scan, for any form of record. */
 enum kerr scan_with(struct audit *a, enum audit_place place, struct bytes data,
                     scan_around_fn *around, const void *ctx, struct kerrinfo *e) MUST_CHECK;

@@ -3,9 +3,6 @@
 
 #include "stored/wire.h"
 
-#define REVISION_BYTES  17
-#define TOMBSTONE_BYTES 18
-
 enum { KEY = 1, CREATE_REVISION, MOD_REVISION, VERSION, VALUE, LEASE };
 
 bool mvcc_revision_read(struct bytes key, struct mvcc_revision *ret)
@@ -14,9 +11,9 @@ bool mvcc_revision_read(struct bytes key, struct mvcc_revision *ret)
     struct mvcc_revision found = {.main = read_u64(&r)};
     uint8_t between = read_u8(&r);
     found.sub = read_u64(&r);
-    found.is_tombstone = key.len == TOMBSTONE_BYTES;
+    found.is_tombstone = key.len == MVCC_TOMBSTONE_BYTES;
     if (r.failed || between != '_' ||
-        (key.len != REVISION_BYTES && (!found.is_tombstone || read_u8(&r) != 't'))) {
+        (key.len != MVCC_REVISION_BYTES && (!found.is_tombstone || read_u8(&r) != 't'))) {
         return false;
     }
     *ret = found;
@@ -118,7 +115,7 @@ static bool take_number(struct bytes value, uint64_t *to)
 static bool take_revision(struct bytes value, uint64_t *to)
 {
     struct mvcc_revision revision;
-    if (value.len != REVISION_BYTES || !mvcc_revision_read(value, &revision)) {
+    if (value.len != MVCC_REVISION_BYTES || !mvcc_revision_read(value, &revision)) {
         return false;
     }
     *to = revision.main;

@@ -14,6 +14,9 @@
 #define MVCC_BUCKET_KEY  "key"
 #define MVCC_BUCKET_META "meta"
 
+#define MVCC_REVISION_BYTES  17
+#define MVCC_TOMBSTONE_BYTES 18
+
 #define MVCC_MAJOR_KNOWN 3
 #define MVCC_MINOR_KNOWN 7
 
