@@ -184,7 +184,7 @@ static enum kerr read_metas(struct bbolt *b, struct kerrinfo *e)
     if (first.at == NULL && second.at == NULL) {
         return kerr_set(e, KERR_FORMAT, "%s is no etcd database: %s", b->name, known_as(b->file));
     }
-    if (k != KERR_OK || k2 != KERR_OK) {
+    if (k != KERR_OK || k2 != KERR_OK || first.at == NULL || second.at == NULL) {
         return refuse_meta(b, &first, k, &second, k2, &second_cause, e);
     }
     bool is_second = load64(second.at + META_TXID) > load64(first.at + META_TXID);

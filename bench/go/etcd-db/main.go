@@ -128,6 +128,11 @@ func (w *writer) fill(count int) error {
 				return err
 			}
 		}
+		for _, name := range []string{"consistent_index", "term"} {
+			if err := tx.Bucket([]byte("meta")).Put([]byte(name), binary.BigEndian.AppendUint64(nil, 1)); err != nil {
+				return err
+			}
+		}
 		for _, name := range []string{"default", "kube-system"} {
 			if err := w.put(tx.Bucket([]byte("key")), "/registry/namespaces/"+name,
 				object("Namespace", "", name, nil)); err != nil {
