@@ -10,6 +10,7 @@
 #include "audit/tables.h"
 #include "stored/mvcc.h"
 
+#define OWN_PREFIX    "/etcdseal/"
 #define COUNTED_MAX   64   /* of records that lie over each other; beyond, one may count twice */
 #define TAG_KEY       0x0a /* field 1 of KeyValue, bytes */
 #define KEY_LEN_BYTES 2    /* of a length: keys of etcd's users are shorter than 16 kB */
@@ -46,10 +47,16 @@ struct scan {
     scan_around_fn *around;
     const void *ctx;
     struct bytes left;
-    const uint8_t *next[AUDIT_PREFIXES_MAX]; /* NULL: not looked for yet; the end: nowhere */
-    const uint8_t *counted[COUNTED_MAX];     /* where values of records begin, the last ones */
+    const uint8_t *next[AUDIT_PREFIXES_MAX + 1]; /* NULL: not looked for yet; the end: nowhere */
+    const uint8_t *counted[COUNTED_MAX];         /* where values of records begin, the last ones */
     size_t counted_count;
 };
+
+/* Those of Kubernetes, and our own behind them. */
+static struct bytes prefix_of(const struct scan *s, size_t i)
+{
+    return i < s->audit->prefix_count ? s->audit->prefixes[i] : bytes_of_text(OWN_PREFIX);
+}
 
 /* The next record that begins with prefix i; false at the end. */
 static bool next_of(struct scan *s, size_t i, struct scan_found *ret)
@@ -57,7 +64,7 @@ static bool next_of(struct scan *s, size_t i, struct scan_found *ret)
     const uint8_t *end = s->left.ptr + s->left.len;
     const uint8_t *from = s->next[i] > s->left.ptr ? s->next[i] : s->left.ptr;
     while (from < end) {
-        const uint8_t *key = find(bytes_of(from, (size_t)(end - from)), s->audit->prefixes[i]);
+        const uint8_t *key = find(bytes_of(from, (size_t)(end - from)), prefix_of(s, i));
         s->next[i] = key == NULL ? end : key;
         if (key == NULL || s->around(s->ctx, s->left, key, ret)) {
             return key != NULL;
@@ -71,7 +78,7 @@ static bool next_of(struct scan *s, size_t i, struct scan_found *ret)
 static struct scan_found next_record(struct scan *s)
 {
     struct scan_found first = {.at = s->left.ptr + s->left.len};
-    for (size_t i = 0; i < s->audit->prefix_count; i++) {
+    for (size_t i = 0; i <= s->audit->prefix_count; i++) {
         struct scan_found found;
         if (next_of(s, i, &found) && found.at < first.at) {
             first = found;

@@ -414,6 +414,16 @@ def test_free_pages(report):
     assert resource(made, "secrets")["keys"] == 1
 
 
+def test_what_is_left_of_our_own(report):
+    """Below /etcdseal/, which is no prefix of Kubernetes."""
+    db = cluster(a=kms_v2()).put("/etcdseal/v1/x", b"older").put("/etcdseal/v1/x", b"newer")
+    left_page(db, ("/etcdseal/v1/x", b"freed"), ("/elsewhere/x", b"freed"))
+    made = report(db)
+    assert made["residue"]["old_revisions"]["values"] == 1
+    assert made["residue"]["free_pages"] == {"values": 1, "plaintext": 0, "key_ids": {}, "other_key_ids": 0}
+    assert made["verdict"] == "ENCRYPTED" and not made["has_residue"]
+
+
 def test_free_pages_without_their_head(report):
     """The first page of a freed run was used again: what follows has no header."""
     db = cluster(a=kms_v2())
