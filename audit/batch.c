@@ -8,7 +8,8 @@
 #include "audit/pool.h"
 #include "audit/prove.h"
 
-#define ROWS     2048
+#define ROWS     2048 /* of a full set */
+#define ROWS_MIN 32
 #define KEPT_MAX ((size_t)8 << 20) /* bytes of a set's copies */
 
 struct row {
@@ -20,6 +21,7 @@ struct row {
 struct set {
     struct row *rows;
     size_t count;
+    size_t room;
     size_t kept; /* bytes */
 };
 
@@ -133,6 +135,18 @@ static enum kerr turn(struct batch *b, struct kerrinfo *e)
 
 /* ---- what sources hand in ---- */
 
+static enum kerr grow(struct set *s, struct kerrinfo *e)
+{
+    size_t room = s->room == 0 ? ROWS_MIN : s->room * 2;
+    struct row *rows = realloc(s->rows, room * sizeof *rows);
+    if (rows == NULL) {
+        return kerr_set(e, KERR_NOMEM, "no memory for a batch");
+    }
+    s->rows = rows;
+    s->room = room;
+    return KERR_OK;
+}
+
 static enum kerr keep(struct set *s, struct row *row, struct kerrinfo *e)
 {
     struct bytes *const from[] = {&row->item.key, &row->value};
@@ -157,9 +171,13 @@ enum kerr batch_add(struct audit *a, struct bytes key, struct bytes value, uint6
 {
     struct batch *b = a->batch;
     struct set *s = b->filled;
+    enum kerr k = s->count == s->room ? grow(s, e) : KERR_OK;
+    if (k != KERR_OK) {
+        return k;
+    }
     struct row *row = &s->rows[s->count];
     *row = (struct row){.item = {.key = key, .mod_revision = mod_revision}, .value = value};
-    enum kerr k = tables_resource(a, key, &row->item.resource, e);
+    k = tables_resource(a, key, &row->item.resource, e);
     k = k == KERR_OK && a->wanted.is_passing ? keep(s, row, e) : k;
     s->count += k == KERR_OK;
     if (k != KERR_OK || (s->count < ROWS && s->kept <= KEPT_MAX)) {
@@ -215,12 +233,6 @@ enum kerr batch_begin(struct audit *a, struct kerrinfo *e)
     b->taken = taken;
     b->looked_at = &b->sets[0];
     b->filled = &b->sets[1];
-    for (size_t i = 0; i < ARRAY_LEN(b->sets); i++) {
-        b->sets[i].rows = calloc(ROWS, sizeof *b->sets[i].rows);
-        if (b->sets[i].rows == NULL) {
-            return kerr_set(e, KERR_NOMEM, "no memory for a batch");
-        }
-    }
     return KERR_OK;
 }
 
