@@ -129,8 +129,9 @@ static bool is_behind(struct bytes key, struct bytes end)
 /* A new window from the next key on. */
 static void open_window(struct scan *s)
 {
-    s->has_bound =
-        window_end(&s->window, buf_view(&s->next), s->bound) && !is_behind(bound_of(s), s->end);
+    s->has_bound = !s->live->found->status.is_kine &&
+                   window_end(&s->window, buf_view(&s->next), s->bound) &&
+                   !is_behind(bound_of(s), s->end);
     s->is_fresh = true;
 }
 
@@ -321,12 +322,12 @@ enum kerr audit_etcd_find(struct etcd *c, struct etcd_status *status, struct ker
     enum kerr k = KERR_OK;
     for (size_t i = 0; i < etcd_endpoint_count(c); i++) {
         k = etcd_status(c, status, e);
-        if (k != KERR_OK || (status->has_leader && !status->is_learner)) {
+        if (k != KERR_OK || status->is_kine || (status->has_leader && !status->is_learner)) {
             break;
         }
         etcd_go_on(c);
     }
-    if (k != KERR_OK || (status->has_leader && !status->is_corrupt)) {
+    if (k != KERR_OK || status->is_kine || (status->has_leader && !status->is_corrupt)) {
         return k;
     }
     return status->has_leader
@@ -352,6 +353,23 @@ static enum kerr read_all(struct live *l, struct kerrinfo *e)
     return k;
 }
 
+/* kine answers the questions that kube-apiserver asks: one key, or all of a prefix from a key on.
+ */
+static enum kerr read_kine(struct live *l, struct kerrinfo *e)
+{
+    if (l->audit->object != NULL) {
+        return kerr_set(e, KERR_UNSUP,
+                        "%s: kine's API does not show the past of an object: audit its file, with "
+                        "--kine",
+                        etcd_endpoint(l->etcd));
+    }
+    l->has_no_stream = true;
+    enum kerr k = l->audit->wanted.prefix_count > 0 ? KERR_OK : live_try_usual_prefix(l, e);
+    k = k == KERR_OK ? audit_take_prefixes(l->audit, e) : k;
+    k = k == KERR_OK ? each_prefix(l, count_range, e) : k;
+    return k == KERR_OK ? each_prefix(l, scan_range, e) : k;
+}
+
 enum kerr audit_etcd(struct audit *a, struct etcd *c, const struct audit_etcd_wanted *wanted,
                      struct audit_etcd *ret, struct kerrinfo *e)
 {
@@ -360,6 +378,9 @@ enum kerr audit_etcd(struct audit *a, struct etcd *c, const struct audit_etcd_wa
     enum kerr k = audit_etcd_find(c, &ret->status, e);
     if (k != KERR_OK) {
         return k;
+    }
+    if (ret->status.is_kine) {
+        return read_kine(&l, e);
     }
     return a->object != NULL ? live_read_object(&l, e) : read_all(&l, e);
 }

@@ -8,9 +8,12 @@
  * has it done every five minutes), what is left is read at a newer one, and both are told: a key
  * that was moved or made meanwhile may then be counted never or twice.
  *
+ * kine answers as an etcd would (a status without a member tells it), but only what kube-apiserver
+ * asks: its prefixes are those that are wanted, or /registry/, and it shows no object's past.
+ *
  * Memory: one page or piece, as in etcd/etcd.h.
  *
- * Codes: those of etcd/etcd.h and audit/audit.h; DOWN for a member without a leader, which would
+ * Codes: those of etcd/etcd.h and audit/audit.h; UNSUP for an object of kine; DOWN for a member without a leader, which would
  * show something old.
  */
 #ifndef ETCDSEAL_AUDIT_LIVE_H

@@ -67,6 +67,12 @@ static enum kerr try_prefix(struct live *l, struct bytes prefix, bool *ret_is_on
     return k;
 }
 
+enum kerr live_try_usual_prefix(struct live *l, struct kerrinfo *e)
+{
+    bool is_one = false;
+    return try_prefix(l, bytes_of_text(PRESET), &is_one, e);
+}
+
 /* The length of the key's next folder behind `at`; 0: none. */
 static size_t folder(const struct first_key *key, size_t at)
 {

@@ -30,6 +30,8 @@ enum kerr live_ask_once(struct live *l, const struct etcd_range *range, etcd_key
 
 /* The object that was asked for, and nothing else. */
 enum kerr live_read_object(struct live *l, struct kerrinfo *e) MUST_CHECK;
+/* Notes /registry/ when the keys that show a prefix are there. */
+enum kerr live_try_usual_prefix(struct live *l, struct kerrinfo *e) MUST_CHECK;
 /* Finds the prefixes without reading all keys: in the first keys of what is stored, up to four
  * words deep. Counts all keys. */
 enum kerr live_find_prefixes(struct live *l, struct kerrinfo *e) MUST_CHECK;

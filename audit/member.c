@@ -77,7 +77,6 @@ enum kerr audit_member_fetch(const struct audit *a, struct etcd *c, audit_progre
     struct memory *m = a->wanted.memory;
     struct kerrinfo cause = {0};
     struct fetch f = {.audit = a,
-
                       .etcd = c,
                       .memory = m,
                       .to = ret,
@@ -85,6 +84,10 @@ enum kerr audit_member_fetch(const struct audit *a, struct etcd *c, audit_progre
                       .progress_ctx = progress_ctx};
     *ret = (struct audit_member){.room = {.ptr = NULL}};
     enum kerr k = audit_etcd_find(c, &ret->status, e);
+    if (k == KERR_OK && ret->status.is_kine) {
+        return kerr_set(e, KERR_UNSUP, "%s: kine sends no database: audit its file, with --kine",
+                        etcd_endpoint(c));
+    }
     if (k == KERR_OK && ret->status.db_size > memory_left(m)) {
         return refuse_size(&f, ret->status.db_size, e);
     }

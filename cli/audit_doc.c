@@ -48,8 +48,9 @@ static void put_live(struct doc *d, const struct audit_source *s)
     doc_close(d);
     doc_text(d, "endpoint", is_live ? etcd_endpoint(s->etcd) : NULL);
     doc_text(d, "etcd_version", is_live ? live->status.version : NULL);
-    put_id(d, "cluster_id", is_live, live->status.cluster_id);
-    put_id(d, "member_id", is_live, live->status.member_id);
+    bool has_ids = is_live && !live->status.is_kine;
+    put_id(d, "cluster_id", has_ids, live->status.cluster_id);
+    put_id(d, "member_id", has_ids, live->status.member_id);
     put_maybe(d, "db_size", is_live, live->status.db_size);
     put_maybe(d, "db_size_in_use", live->status.db_size_in_use > 0, live->status.db_size_in_use);
     doc_bool(d, "is_partial", s->is_partial);

@@ -147,9 +147,11 @@ static void put_live(struct audit_page *p, const struct audit_source *source)
     }
     const struct etcd_status *s = &source->live->status;
     put_fact(p, "Endpoint", etcd_endpoint(source->etcd));
-    put_fact(p, "etcd", s->version);
-    append_printf(&p->a, "<dt>Cluster and member</dt><dd>%" PRIx64 ", %" PRIx64 "</dd>\n",
-                  s->cluster_id, s->member_id);
+    put_fact(p, s->is_kine ? "kine, as etcd" : "etcd", s->version);
+    if (!s->is_kine) {
+        append_printf(&p->a, "<dt>Cluster and member</dt><dd>%" PRIx64 ", %" PRIx64 "</dd>\n",
+                      s->cluster_id, s->member_id);
+    }
     put_fact_number(p, "Bytes of its database", s->db_size);
     put_fact_number(p, "Of them in use", s->db_size_in_use);
     put_fact_number(p, "Revisions that were read", source->live->revision_count);

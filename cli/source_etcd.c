@@ -50,6 +50,10 @@ static void say_found(const struct options *o, const struct own *own)
     if (f->status.has_no_space) {
         out_warn("%s", AUDIT_NO_SPACE);
     }
+    if (f->status.is_kine) {
+        out_remark(o, "this is kine, whose API does not show the old_value of its rows: audit its "
+                      "file, with --kine, for what is left over");
+    }
     if (f->revision_count > 1) {
         out_remark(o,
                    "etcd compacted the revision that was read, %zu times: the report is of several "

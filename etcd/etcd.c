@@ -258,12 +258,9 @@ enum kerr etcd_status(struct etcd *c, struct etcd_status *ret, struct kerrinfo *
         .path = STATUS_PATH, .timeout_ms = CALL_MS, .take = take_status, .ctx = ret};
     *ret = (struct etcd_status){.member_id = 0};
     enum kerr k = etcd_ask(c, &q, true, e);
-    return k != KERR_OK || ret->member_id != 0
-               ? k
-               : kerr_set(e, KERR_FORMAT,
-                          "%s: a status without a member: it is no etcd; kine is audited by its "
-                          "file, with --kine",
-                          etcd_endpoint(c));
+    ret->is_kine = k == KERR_OK && ret->member_id == 0;
+    c->is_kine = ret->is_kine;
+    return k;
 }
 
 struct asked_range {
@@ -316,7 +313,8 @@ static enum kerr ask_range(struct etcd *c, const struct etcd_range *range, struc
     AUTO_BUF request;
     buf_init(&request, REQUEST_MAX);
     *r->page = (struct etcd_page){.revision = 0};
-    enum kerr k = codec_range_request(range, !c->config->is_linearizable, &request, e);
+    enum kerr k =
+        codec_range_request(range, !c->config->is_linearizable && !c->is_kine, &request, e);
     q->request = buf_view(&request);
     k = k == KERR_OK ? etcd_ask(c, q, true, e) : k;
     if (k == KERR_OK && r->page->revision == 0) {

@@ -73,12 +73,15 @@ struct etcd_status {
     uint64_t revision;
     uint64_t db_size;
     uint64_t db_size_in_use; /* 0: not said */
+    bool is_kine;            /* no member, cluster or leader is named: not etcd itself */
     bool has_leader;
     bool is_learner;
     bool has_no_space; /* alarms */
     bool is_corrupt;
 };
-/* Of the member that answers. */
+/* Of the member that answers. After one of kine all ranges are linearizable ones: it refuses
+ * others.
+ */
 enum kerr etcd_status(struct etcd *c, struct etcd_status *ret, struct kerrinfo *e) MUST_CHECK;
 
 struct etcd_range {

@@ -228,3 +228,52 @@ def test_running_stopped_and_killed(workspace):
     assert check_against_sqlite(kine, after) == (0, 0, 0)
     assert row_of(after, "secrets") == row_of(report, "secrets")
     assert set(after["totals"]) >= set(CLASSES)
+
+
+def test_its_api(workspace):
+    """Page by page the same live keys as the file has; and no residue, object or database."""
+    cluster = Cluster(workspace)
+    kine = cluster.kine
+    config = cluster.serve("kms", "identity")
+    api = cluster.api
+    names = [f"n-{n:04}" for n in range(1500)]
+    api.in_parallel(lambda name: api.create_secret(name, MARKER + name), names)
+    cluster.daemon.wait_key(cluster.daemon.tool.rotate())
+    api.in_parallel(lambda name: api.put_secret(name, MARKER + "again"), names[:100])
+    api.stop()  # so that nothing is written between the two
+
+    def seen(*words):
+        ran = cluster.tool.run("audit", "--endpoints", kine.url, "-o", "json", *words).ok()
+        assert MARKER not in ran.out + ran.err and "old_value" in ran.err
+        return json.loads(ran.out)
+    alike = ("totals", "verdict")
+
+    def rows(report):
+        """What is live of resources and keys: the file shows others, of which something is left."""
+        return [{name: row[name] for name in row if name != "residue"}
+                for row in report["resources"] + report["key_ids"]
+                if row.get("keys", row.get("objects")) > 0]
+    prove = ("--prove", "--encryption-config", config)
+    for words in ((), prove, ("--qps", "100"), ("--linearizable",), ("--prefix", "/registry/")):
+        report, of_file = seen(*words), cluster.audit(*(words if words == prove else ()))
+        assert {name: report[name] for name in alike} == {name: of_file[name] for name in alike}
+        assert rows(report) == rows(of_file)
+        found = [sorted(one["findings"], key=lambda row: row["etcd_key"] or "") for one in (report, of_file)]
+        assert found[0] == found[1]
+        assert row_of(report, "secrets")["keys"] == len(names)
+    source = report["source"]
+    assert source["endpoint"] == kine.url and source["kind"] == "etcd" and not source["is_partial"]
+    assert source["cluster_id"] is None and source["member_id"] is None
+    assert len(source["revisions"]) == 1 and source["prefixes"] == ["/registry/"]
+    assert all(place is None for place in report["residue"].values())
+    page = cluster.tool.run("audit", "--endpoints", kine.url, "-o", "html").ok().out
+    assert "kine, as etcd" in page and "Cluster and member" not in page
+
+    only = seen("--prefix", "/registry/secrets/")
+    assert only["totals"]["keys"] == len(names)
+    cluster.tool.run("audit", "--endpoints", kine.url, "--object", "secrets/default/n-0001").refused(
+        3, "past of an object", "--kine")
+    cluster.tool.run("audit", "--endpoints", kine.url, "--member-snapshot").refused(
+        3, "sends no database", "--kine")
+    keys = json.loads(cluster.tool.run("audit", "keys", "--endpoints", kine.url, "-o", "json").ok().out)
+    assert sum(row["objects"][0] for row in keys["keys"]) == len(names)

@@ -368,19 +368,15 @@ static void damaged_answers_are_not_handed_on(void **state)
 {
     struct world *w = *state;
     struct kerrinfo e;
-    struct etcd_status status;
     size_t keys = 0;
     put_header(&w->pages[0], 5);
     put_kv(&w->pages[0], "/b", "1");
     put_kv(&w->pages[0], "/a", "2");
-    put_number(&w->pages[1], 3, 1);
     will_answer(&w->fakes[0], RANGE, &w->pages[0]);
-    will_answer(&w->fakes[0], STATUS, &w->pages[1]);
     fake_start(&w->fakes[0]);
     open_client(w);
     assert_refused(&e, KERR_FORMAT, "damaged", ask(w, &keys, &e));
     assert_int_equal(keys, 0);
-    assert_refused(&e, KERR_FORMAT, "without a member", etcd_status(w->client, &status, &e));
 }
 
 static void set_user(struct world *w)
@@ -458,6 +454,25 @@ static void serializable_is_what_it_asks_unless_told(void **state)
     etcd_close(w->client);
     w->config.is_linearizable = true;
     open_client(w);
+    assert_ok(&e, ask(w, &keys, &e));
+    assert_false(was_asked(&w->fakes[0], "\x38", 1));
+}
+
+/* Its status names no member, and it refuses serializable ranges. */
+static void kine_is_asked_linearizable_ranges(void **state)
+{
+    struct world *w = *state;
+    struct kerrinfo e;
+    struct etcd_status status;
+    size_t keys = 0;
+    make_page(&w->pages[0]);
+    put_number(&w->pages[1], 3, 1);
+    will_answer(&w->fakes[0], RANGE, &w->pages[0]);
+    will_answer(&w->fakes[0], STATUS, &w->pages[1]);
+    fake_start(&w->fakes[0]);
+    open_client(w);
+    assert_ok(&e, etcd_status(w->client, &status, &e));
+    assert_true(status.is_kine && !status.has_leader);
     assert_ok(&e, ask(w, &keys, &e));
     assert_false(was_asked(&w->fakes[0], "\x38", 1));
 }
@@ -541,6 +556,7 @@ int main(void)
         TEST(a_wrong_password_is_said),
         TEST(an_etcd_without_users_asks_nobody),
         TEST(serializable_is_what_it_asks_unless_told),
+        TEST(kine_is_asked_linearizable_ranges),
         TEST(streams_are_not_asked_again),
         TEST(what_is_no_endpoint),
         TEST(memory_that_is_not_there),
