@@ -13,8 +13,8 @@
  *
  * Memory: one page or piece, as in etcd/etcd.h.
  *
- * Codes: those of etcd/etcd.h and audit/audit.h; UNSUP for an object of kine; DOWN for a member without a leader, which would
- * show something old.
+ * Codes: those of etcd/etcd.h and audit/audit.h; UNSUP for an object of kine; DOWN for a member
+ * without a leader, which would show something old.
  */
 #ifndef ETCDSEAL_AUDIT_LIVE_H
 #define ETCDSEAL_AUDIT_LIVE_H

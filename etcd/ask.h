@@ -16,7 +16,7 @@ struct etcd {
     size_t current;
     bool has_answered; /* any of them, ever */
     bool needs_login;
-    bool is_kine; /* what answered the last status: it knows only linearizable reads */
+    bool is_kine;         /* what answered the last status: it knows only linearizable reads */
     struct secret *token; /* NULL: none */
 };
 
