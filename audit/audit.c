@@ -155,9 +155,10 @@ enum kerr audit_begin(const struct audit_wanted *wanted, struct audit *ret, stru
     }
     k = k == KERR_OK && wanted->object != NULL ? object_begin(wanted->object, &ret->object, e) : k;
     /* The plugins' client before the threads, as its header wants it. */
-    k = k == KERR_OK && wanted->is_proving ? prove_begin(ret, batch_threads(ret), e) : k;
+    unsigned threads = batch_threads(ret);
+    k = k == KERR_OK && wanted->is_proving ? prove_begin(ret, threads, e) : k;
     bool is_batched = wanted->is_proving || !wanted->is_passing;
-    return k == KERR_OK && is_batched ? batch_begin(ret, e) : k;
+    return k == KERR_OK && is_batched ? batch_begin(ret, threads, e) : k;
 }
 
 enum kerr audit_live(struct audit *a, struct bytes key, struct bytes value, uint64_t mod_revision,
@@ -201,14 +202,11 @@ void audit_done(struct audit *a)
 static void say_object(const struct audit *a, struct audit_said *to)
 {
     struct resource_key found;
-    for (size_t i = 0; i < a->prefix_count; i++) {
-        if (resource_of_key(to->key, a->prefixes[i], &found)) {
-            (void)snprintf(to->object, sizeof to->object, "%.*s%s%.*s", (int)found.name_space.len,
-                           found.name_space.len == 0 ? "" : (const char *)found.name_space.ptr,
-                           found.name_space.len == 0 ? "" : "/", (int)found.name.len,
-                           (const char *)found.name.ptr);
-            return;
-        }
+    if (tables_split(a, to->key, &found)) {
+        (void)snprintf(to->object, sizeof to->object, "%.*s%s%.*s", (int)found.name_space.len,
+                       found.name_space.len == 0 ? "" : (const char *)found.name_space.ptr,
+                       found.name_space.len == 0 ? "" : "/", (int)found.name.len,
+                       (const char *)found.name.ptr);
     }
 }
 

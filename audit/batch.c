@@ -12,6 +12,8 @@
 #define ROWS_MIN 32
 #define KEPT_MAX ((size_t)8 << 20) /* bytes of a set's copies */
 
+static const char stopped[] = "the audit was ended before";
+
 struct row {
     struct audit_item item;
     struct bytes value;
@@ -28,6 +30,7 @@ struct set {
 struct batch {
     struct pool *pool; /* NULL: no set was full yet, and threads are not worth their beginning */
     struct audit *audit;
+    unsigned threads;
     uint64_t taken;     /* of the limit */
     struct set sets[2]; /* one is filled while the threads look at the other */
     struct set *filled;
@@ -75,6 +78,17 @@ static void wait_for_threads(const struct batch *b)
     }
 }
 
+/* Each seed may take a plugin seconds: who wants to end does not wait for all of them. */
+static enum kerr ask_for(struct batch *b, struct audit_item *item, struct kerrinfo *e)
+{
+    if (audit_is_stopped(b->audit)) {
+        item->proof = PROOF_OPEN;
+        item->why = stopped;
+        return KERR_OK;
+    }
+    return prove_ask(b->audit, item, e);
+}
+
 static enum kerr ask_for_seeds(struct batch *b, struct kerrinfo *e)
 {
     struct set *s = b->looked_at;
@@ -83,7 +97,7 @@ static enum kerr ask_for_seeds(struct batch *b, struct kerrinfo *e)
     for (size_t i = 0; i < s->count && k == KERR_OK; i++) {
         if (s->rows[i].item.proof == PROOF_NEEDS_SEED) {
             is_any = true;
-            k = prove_ask(b->audit, &s->rows[i].item, e);
+            k = ask_for(b, &s->rows[i].item, e);
         }
     }
     if (k == KERR_OK && is_any) {
@@ -183,7 +197,7 @@ enum kerr batch_add(struct audit *a, struct bytes key, struct bytes value, uint6
     if (k != KERR_OK || (s->count < ROWS && s->kept <= KEPT_MAX)) {
         return k;
     }
-    k = b->pool == NULL ? pool_new(batch_threads(a), &b->pool, e) : k;
+    k = b->pool == NULL ? pool_new(b->threads, &b->pool, e) : k;
     return k == KERR_OK ? turn(b, e) : k;
 }
 
@@ -217,7 +231,7 @@ static uint64_t batch_bytes(const struct audit *a)
     return 2 * (ROWS * sizeof(struct row) + copies);
 }
 
-enum kerr batch_begin(struct audit *a, struct kerrinfo *e)
+enum kerr batch_begin(struct audit *a, unsigned threads, struct kerrinfo *e)
 {
     struct batch *b = calloc(1, sizeof *b);
     a->batch = b;
@@ -225,6 +239,7 @@ enum kerr batch_begin(struct audit *a, struct kerrinfo *e)
         return kerr_set(e, KERR_NOMEM, "no memory for a batch");
     }
     b->audit = a;
+    b->threads = threads;
     uint64_t taken = batch_bytes(a);
     enum kerr k = memory_take(a->wanted.memory, taken, "room for a batch of values", e);
     if (k != KERR_OK) {

@@ -13,8 +13,8 @@
  * PROVE_THREADS_MAX. */
 unsigned batch_threads(const struct audit *a);
 
-/* Sets a->batch. NOMEM. */
-enum kerr batch_begin(struct audit *a, struct kerrinfo *e) MUST_CHECK;
+/* Sets a->batch, for so many threads. NOMEM. */
+enum kerr batch_begin(struct audit *a, unsigned threads, struct kerrinfo *e) MUST_CHECK;
 void batch_end(struct audit *a);
 
 /* Takes a live key over. Its bytes are needed until batch_rest; where they pass they are copied. */

@@ -132,17 +132,15 @@ void audit_shows(struct audit *a, enum audit_place place)
     a->residue[place].is_seen = true;
 }
 
-/* Whose value it was: by its key, else by what the object says itself. */
-static enum kerr find_owner(struct audit *a, struct bytes key, const struct stored_value *v,
-                            uint32_t *ret, struct kerrinfo *e)
+/* Whose value it was: by its key, else by what the object says itself. Nothing is kept of it, since
+ * anybody may have written what looks like a value. */
+static bool is_owner_expected(const struct audit *a, struct bytes key, const struct stored_value *v)
 {
     char text[RESOURCE_KIND_MAX];
-    struct resource_key said;
-    if (key.len > 0) {
-        return tables_resource(a, key, ret, e);
-    }
-    bool is_known = resource_of_kind(v->api_version, v->kind, text, &said);
-    return tables_resource_named(a, is_known ? &said : NULL, ret, e);
+    struct resource_key owner;
+    bool is_known = key.len > 0 ? tables_split(a, key, &owner)
+                                : resource_of_kind(v->api_version, v->kind, text, &owner);
+    return is_known && tables_expects(a, &owner);
 }
 
 static bool is_name(struct bytes text, size_t max)
@@ -169,16 +167,14 @@ enum kerr audit_left_over(struct audit *a, enum audit_place place, struct bytes 
 {
     struct stored_value v;
     struct audit_residue *to = &a->residue[place];
-    uint32_t at = 0;
     if (!object_counts(a, key)) {
         return KERR_OK;
     }
     value_read(value, &v);
     to->values++;
     if (v.class_of == VALUE_PLAINTEXT) {
-        enum kerr k = find_owner(a, key, &v, &at, e);
-        to->plaintext += k == KERR_OK && a->resources[at].is_expected;
-        return k;
+        to->plaintext += is_owner_expected(a, key, &v);
+        return KERR_OK;
     }
     if (v.class_of != VALUE_KMSV2 || !is_credible(&v)) {
         return KERR_OK;

@@ -35,7 +35,8 @@ struct feed {
 #define SUPERSEDED ((uint64_t)1 << 63) /* by a later record of the same key */
 #define TOMBSTONE  ((uint64_t)1 << 62)
 #define EMPTY      ((uint64_t)1 << 61)
-#define OFFSET     (EMPTY - 1)
+#define VALUELESS  ((uint64_t)1 << 60) /* what lies behind its version is not of it */
+#define OFFSET     (VALUELESS - 1)
 
 struct item {
     struct mvcc_revision revision;
@@ -122,7 +123,8 @@ static enum kerr check_history(struct feed *f, struct bytes key, struct bytes va
             return kerr_set(e, KERR_FORMAT, "%s: the file changed while it was read", f->b->name);
         }
     }
-    if ((!item->revision.is_tombstone && !mvcc_key_value_head(value, &head)) ||
+    if ((item->revision.is_tombstone && item->kv.value.len > 0) ||
+        (!item->revision.is_tombstone && !mvcc_key_value_head(value, &head)) ||
         !history_record(&f->history, &item->revision, &head, &before, key.ptr)) {
         return bbolt_damaged(f->b, key.ptr, e,
                              "revision %llu holds a KeyValue of another revision, or one that etcd "
@@ -130,6 +132,11 @@ static enum kerr check_history(struct feed *f, struct bytes key, struct bytes va
                              (unsigned long long)item->revision.main);
     }
     return KERR_OK;
+}
+
+static uint64_t flags_of(const struct item *item)
+{
+    return item->revision.is_tombstone ? TOMBSTONE : item->kv.value.len == 0 ? VALUELESS : 0;
 }
 
 static enum kerr note_record(struct feed *f, struct bytes key, struct bytes value,
@@ -152,8 +159,7 @@ static enum kerr note_record(struct feed *f, struct bytes key, struct bytes valu
     uint64_t hash = index_hash(index_seed(), item.kv.key);
     uint64_t *latest = index_find(&f->latest, hash, is_same_key, &same);
     k = check_history(f, key, value, &item, latest, e);
-    k = k == KERR_OK ? add_record(f, item.offset | (item.revision.is_tombstone ? TOMBSTONE : 0), e)
-                     : k;
+    k = k == KERR_OK ? add_record(f, item.offset | flags_of(&item), e) : k;
     if (k != KERR_OK) {
         return k;
     }
@@ -246,10 +252,14 @@ static enum kerr read_again(const struct feed *f, uint64_t record, struct item *
     size_t used = 0;
     ret->is_empty = false;
     bool is_good = (size_t)(from.ptr - file.ptr) >= len &&
-                   mvcc_revision_read(bytes_of(from.ptr - len, len), &ret->revision) &&
-                   (is_tombstone ? mvcc_key_of(from, &ret->kv.key)
-                                 : mvcc_key_value_cut(from, &ret->kv, &used) ||
-                                       mvcc_key_value_head(from, &ret->kv));
+                   mvcc_revision_read(bytes_of(from.ptr - len, len), &ret->revision);
+    if (is_tombstone) {
+        is_good = is_good && mvcc_key_of(from, &ret->kv.key);
+    } else if ((f->records[record] & VALUELESS) != 0) {
+        is_good = is_good && mvcc_key_value_head(from, &ret->kv);
+    } else {
+        is_good = is_good && mvcc_key_value_cut(from, &ret->kv, &used);
+    }
     return is_good ? KERR_OK
                    : kerr_set(e, KERR_FORMAT, "%s: the file changed while it was read", f->b->name);
 }

@@ -47,11 +47,13 @@ bool history_record(struct history *h, const struct mvcc_revision *r,
         return true;
     }
     if (kv->mod_revision != r->main || kv->version == 0 ||
-        (kv->version == 1) != (kv->create_revision == kv->mod_revision) ||
+        (kv->version > 1 && kv->create_revision == kv->mod_revision) ||
         kv->create_revision > kv->mod_revision) {
         return false;
     }
-    if (!follows(kv, before)) {
+    /* A first version of an older creation: only what was taken over from etcd 2 has that. */
+    bool is_taken_over = kv->version == 1 && kv->create_revision < kv->mod_revision;
+    if (is_taken_over || !follows(kv, before)) {
         miss(h, r->main, where, "the version of its key before is missing");
     }
     return true;

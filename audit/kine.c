@@ -63,11 +63,14 @@ static enum kerr note_row(void *ctx, const struct kine_row *row, struct kerrinfo
     struct same_name same = {f->kine, row->name, &k, e};
     uint64_t hash = index_hash(index_seed(), row->name);
     uint64_t *latest = index_find(&f->latest, hash, is_same_name, &same);
+    if (k != KERR_OK) {
+        return k;
+    }
     if (latest != NULL) {
         *latest = row->id;
         return KERR_OK;
     }
-    k = k == KERR_OK ? audit_note_key(f->audit, row->name, e) : k;
+    k = audit_note_key(f->audit, row->name, e);
     return k == KERR_OK ? index_add(&f->latest, hash, row->id, e) : k;
 }
 

@@ -37,7 +37,10 @@ static enum kerr take_first(void *ctx, const struct mvcc_key_value *kv, struct k
 static enum kerr first_of(struct live *l, struct bytes from, struct bytes end,
                           struct first_key *ret, uint64_t *ret_count, struct kerrinfo *e)
 {
-    struct etcd_range range = {.key = from, .end = end, .limit = 1, .keys_only = true};
+    /* Not all kines know keys without values. */
+    bool is_kine = l->found->status.is_kine;
+    struct etcd_range range = {
+        .key = from, .end = end, .limit = is_kine ? 0 : 1, .keys_only = !is_kine};
     struct etcd_page page;
     ret->len = 0;
     enum kerr k = live_ask(l, &range, take_first, ret, &page, e);

@@ -211,6 +211,9 @@ static enum kerr describe(struct audit *a, const struct audit_revision *r, struc
     item_read(a, r->value, &item);
     batch_wait(a);
     enum kerr k = a->prove == NULL ? KERR_OK : prove_alone(a, &item, e);
+    if (k != KERR_OK) {
+        return k;
+    }
     to->has_value = true;
     to->size = r->value.len;
     to->v = item.v;
@@ -218,7 +221,7 @@ static enum kerr describe(struct audit *a, const struct audit_revision *r, struc
     if (value_is_encrypted(item.v.class_of) || item.proof == PROOF_MOVED) {
         take_proof(&item, to);
     }
-    return k == KERR_OK ? keep_told(a, r->value, to, e) : k;
+    return keep_told(a, r->value, to, e);
 }
 
 enum kerr audit_revision(struct audit *a, const struct audit_revision *r, struct kerrinfo *e)

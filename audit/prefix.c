@@ -35,17 +35,38 @@ static enum kerr note_given(struct audit *a, struct bytes key, struct kerrinfo *
     return k;
 }
 
+/* An object may be called as the namespaces are, in a namespace of the name "namespaces": then what
+ * stands before it is no prefix, but a resource below one. */
+static bool is_resource_below(struct bytes prefix, struct bytes root)
+{
+    struct resource_key found;
+    return resource_of_key(prefix, root, &found) && found.is_group_known;
+}
+
+static void drop_below(struct audit *a, struct bytes root)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < a->prefix_count; i++) {
+        if (!is_resource_below(a->prefixes[i], root)) {
+            a->prefixes[kept++] = a->prefixes[i];
+        }
+    }
+    a->prefix_count = kept;
+}
+
 static enum kerr note_found(struct audit *a, struct bytes key, struct kerrinfo *e)
 {
     struct bytes prefix;
-    if (!resource_prefix_of(key, &prefix)) {
+    if (!resource_prefix_of(key, &prefix) ||
+        is_resource_below(prefix, bytes_of_text(TABLES_PREFIX))) {
         return KERR_OK;
     }
     for (size_t i = 0; i < a->prefix_count; i++) {
-        if (bytes_equal(a->prefixes[i], prefix)) {
+        if (bytes_equal(a->prefixes[i], prefix) || is_resource_below(prefix, a->prefixes[i])) {
             return KERR_OK;
         }
     }
+    drop_below(a, prefix);
     if (a->prefix_count == AUDIT_PREFIXES_MAX) {
         return kerr_set(e, KERR_LIMIT,
                         "more than %d prefixes: name those to be looked at with "

@@ -97,6 +97,12 @@ static bool is_counted(const struct scan *s, const uint8_t *at)
     return false;
 }
 
+/* etcd takes no larger values. */
+static size_t at_most(size_t len)
+{
+    return len < AUDIT_OBJECT_MAX ? len : AUDIT_OBJECT_MAX;
+}
+
 /* Values without a record: their prefix is all that tells them. */
 static enum kerr scan_between(struct audit *a, enum audit_place place, const struct scan *s,
                               struct bytes in, struct kerrinfo *e)
@@ -111,7 +117,7 @@ static enum kerr scan_between(struct audit *a, enum audit_place place, const str
         while (k == KERR_OK && (at = find(left, magics[i])) != NULL) {
             k = is_counted(s, at) ? KERR_OK
                                   : audit_left_over(a, place, bytes_of(NULL, 0),
-                                                    bytes_of(at, (size_t)(end - at)), e);
+                                                    bytes_of(at, at_most((size_t)(end - at))), e);
             left = bytes_of(at + 1, (size_t)(in.ptr + in.len - at - 1));
         }
     }
@@ -147,6 +153,9 @@ enum kerr scan_with(struct audit *a, enum audit_place place, struct bytes data,
         return KERR_OK;
     }
     while (k == KERR_OK && s.left.len > 0) {
+        if (audit_is_stopped(a)) {
+            return kerr_set(e, KERR_STATE, "stopped");
+        }
         struct scan_found found = next_record(&s);
         size_t before = (size_t)(found.at - s.left.ptr);
         k = scan_between(a, place, &s, bytes_of(s.left.ptr, before), e);

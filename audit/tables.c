@@ -174,17 +174,51 @@ static bool is_resource(const void *ctx, uint64_t value)
     return strcmp(n->audit->resources[value].name, n->name) == 0;
 }
 
-enum kerr tables_resource_named(struct audit *a, const struct resource_key *key, uint32_t *ret,
-                                struct kerrinfo *e)
+/* NULL: there is no row yet. */
+static const uint64_t *find_resource(const struct audit *a, const char *name, uint64_t *ret_hash)
 {
-    struct audit_tables *t = a->tables;
-    char name[AUDIT_NAME_BYTES] = TABLES_OUTSIDE;
-    if (key != NULL) {
-        resource_text(key, name, sizeof name);
-    }
     struct named wanted = {a, name};
-    uint64_t hash = index_hash(index_seed(), bytes_of_text(name));
-    const uint64_t *found = index_find(&t->resources, hash, is_resource, &wanted);
+    *ret_hash = index_hash(index_seed(), bytes_of_text(name));
+    return index_find(&a->tables->resources, *ret_hash, is_resource, &wanted);
+}
+
+bool tables_split(const struct audit *a, struct bytes key, struct resource_key *ret)
+{
+    size_t longest = 0;
+    for (size_t i = 0; i < a->prefix_count; i++) {
+        struct resource_key found;
+        if (a->prefixes[i].len > longest && resource_of_key(key, a->prefixes[i], &found)) {
+            longest = a->prefixes[i].len;
+            *ret = found;
+        }
+    }
+    return longest > 0;
+}
+
+bool tables_expects(const struct audit *a, const struct resource_key *key)
+{
+    char name[AUDIT_NAME_BYTES];
+    uint64_t hash = 0;
+    resource_text(key, name, sizeof name);
+    const uint64_t *found = find_resource(a, name, &hash);
+    if (found != NULL) {
+        return a->resources[*found].is_expected;
+    }
+    struct audit_resource r = {.is_expected = false};
+    expect_of(a, key, &r);
+    return r.is_expected;
+}
+
+enum kerr tables_resource(struct audit *a, struct bytes key, uint32_t *ret, struct kerrinfo *e)
+{
+    struct resource_key split;
+    const struct resource_key *of = tables_split(a, key, &split) ? &split : NULL;
+    char name[AUDIT_NAME_BYTES] = TABLES_OUTSIDE;
+    uint64_t hash = 0;
+    if (of != NULL) {
+        resource_text(of, name, sizeof name);
+    }
+    const uint64_t *found = find_resource(a, name, &hash);
     if (found != NULL) {
         *ret = (uint32_t)*found;
         return KERR_OK;
@@ -195,25 +229,15 @@ enum kerr tables_resource_named(struct audit *a, const struct resource_key *key,
     enum kerr k = tables_grow(a->wanted.memory, &rows, &a->resource_count, sizeof *a->resources,
                               AUDIT_RESOURCES_MAX, "resources", &row, e);
     a->resources = rows;
-    k = k == KERR_OK ? index_add(&t->resources, hash, a->resource_count - 1, e) : k;
+    k = k == KERR_OK ? index_add(&a->tables->resources, hash, a->resource_count - 1, e) : k;
     if (k == KERR_OK) {
         struct audit_resource *r = row;
         memcpy(r->name, name, sizeof name);
-        r->is_named = key != NULL && !key->is_bookkeeping;
-        expect_of(a, key, r);
+        r->is_named = of != NULL && !of->is_bookkeeping;
+        expect_of(a, of, r);
         *ret = (uint32_t)(a->resource_count - 1);
     }
     return k;
-}
-
-enum kerr tables_resource(struct audit *a, struct bytes key, uint32_t *ret, struct kerrinfo *e)
-{
-    struct resource_key found;
-    bool is_inside = false;
-    for (size_t i = 0; i < a->prefix_count && !is_inside; i++) {
-        is_inside = resource_of_key(key, a->prefixes[i], &found);
-    }
-    return tables_resource_named(a, is_inside ? &found : NULL, ret, e);
 }
 
 /* ---- key ids ---- */

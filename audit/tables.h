@@ -34,8 +34,10 @@ void tables_done(struct audit *a);
 /* The row of the resource that a key belongs to; its name is "(outside)" where there is none. */
 enum kerr tables_resource(struct audit *a, struct bytes key, uint32_t *ret,
                           struct kerrinfo *e) MUST_CHECK;
-enum kerr tables_resource_named(struct audit *a, const struct resource_key *key, uint32_t *ret,
-                                struct kerrinfo *e) MUST_CHECK;
+/* What a key is of, below the longest prefix that it begins with; false where there is none. */
+bool tables_split(const struct audit *a, struct bytes key, struct resource_key *ret);
+/* Whether a resource is expected to be encrypted. Makes no row of it. */
+bool tables_expects(const struct audit *a, const struct resource_key *key);
 #define TABLES_OUTSIDE "(outside)"
 
 /* The row of the key that a value is under; a->other_keys where there is room for no other. */

@@ -207,6 +207,7 @@ static enum kerr ask(struct unwrap *u, struct audit *a, size_t i, const struct s
     if (secret_len(key) != UNWRAP_KEY) {
         to->is_refused = true;
         to->why = no_seed;
+        a->kms[i].refused++;
         return KERR_OK;
     }
     a->kms[i].unwrapped++;

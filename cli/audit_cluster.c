@@ -91,10 +91,23 @@ static enum kerr take_prefix(struct audit_cluster *c, struct kerrinfo *e)
     if (flag == NULL || prefixes->count > 0) {
         return KERR_OK;
     }
-    size_t len = strlen(flag->value.text);
-    bool has_slash = len > 0 && flag->value.text[len - 1] == '/';
+    /* As kube-apiserver takes it: below the root, one '/' between two words and at the end. */
+    const char *text = flag->value.text + strspn(flag->value.text, "/");
+    size_t len = strlen(text);
+    while (len > 0 && text[len - 1] == '/') {
+        len--;
+    }
+    char *made = NULL;
     prefixes->count = 1;
-    return join(c, flag->value.text, has_slash ? "" : "/", &prefixes->items[0], e);
+    int made_len = asprintf(&made, "/%.*s/", (int)len, text);
+    enum kerr k = keep(c, made_len < 0 ? NULL : made, &prefixes->items[0], e);
+    if (k == KERR_OK && (strstr(made, "//") != NULL || strstr(made, "./") != NULL)) {
+        return kerr_set(e, KERR_USAGE,
+                        "%s:%u: etcd-prefix %s is not a plain one; name with --prefix what keys "
+                        "begin with",
+                        flag->value.file, flag->value.line, flag->value.text);
+    }
+    return k;
 }
 
 static bool is_asking_etcd(const struct options *o)
@@ -167,11 +180,14 @@ static enum kerr take_rancher_certs(struct audit_cluster *c, const char *dir, st
 static enum kerr check_datastore(const struct audit_cluster *c, struct kerrinfo *e)
 {
     const struct apiserver_value *v = c->spec == NULL ? NULL : &c->spec->datastore;
-    return v == NULL || v->text == NULL || *v->text == 0 || strncmp(v->text, "sqlite", 6) == 0
+    /* With a path behind it SQLite is not where it usually is. */
+    bool is_usual = v == NULL || v->text == NULL || *v->text == 0 ||
+                    strcmp(v->text, "sqlite") == 0 || strcmp(v->text, "sqlite://") == 0;
+    return is_usual
                ? KERR_OK
                : kerr_set(e, KERR_USAGE,
                           "%s:%u: datastore-endpoint keeps the keys elsewhere; when that is an "
-                          "etcd, name it with --endpoints",
+                          "etcd, name it with --endpoints, and a file of SQLite with --kine",
                           v->file, v->line);
 }
 

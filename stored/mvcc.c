@@ -43,9 +43,10 @@ bool mvcc_key_value_read(struct bytes message, struct mvcc_key_value *ret)
     struct mvcc_key_value found = {.key = {0}};
     struct wire w = wire_on(message);
     struct wire_field f;
-    for (bool is_first = true; wire_next(&w, &f); is_first = false) {
-        /* The key comes first and once: mvcc_key_of relies on it. */
-        if ((f.number == KEY) != is_first || !take(&f, &found)) {
+    /* As etcd writes it: the key first, each field once, in order. The others rely on it. */
+    for (uint32_t before = 0; wire_next(&w, &f); before = f.number) {
+        bool is_again = f.number < before || (f.number == before && f.number <= LEASE);
+        if ((before == 0 && f.number != KEY) || is_again || !take(&f, &found)) {
             return false;
         }
     }
@@ -87,8 +88,10 @@ bool mvcc_key_value_cut(struct bytes from, struct mvcc_key_value *ret, size_t *r
     struct wire w = wire_on(from);
     struct wire_field f;
     size_t before = 0;
-    while (wire_next(&w, &f) && f.number >= KEY && f.number < VALUE && take(&f, &found)) {
+    uint32_t last = 0;
+    while (wire_next(&w, &f) && f.number > last && f.number < VALUE && take(&f, &found)) {
         before = w.at;
+        last = f.number;
     }
     /* etcd writes fields in order: the one that did not fit, or was read last, is the value. */
     struct wire again = {.ptr = from.ptr, .len = from.len, .at = before};

@@ -46,7 +46,8 @@ struct mvcc_meta {
 /* Main and sub revision as eight big-endian bytes each with '_' between, and 't' behind a
  * tombstone. False for other bytes. */
 bool mvcc_revision_read(struct bytes key, struct mvcc_revision *ret);
-/* False for what is no KeyValue, or one that does not begin with a key. */
+/* False for what is no KeyValue, and for one that does not have a key first and each field once, in
+ * order, as etcd writes them. */
 bool mvcc_key_value_read(struct bytes message, struct mvcc_key_value *ret);
 /* Only the key of a KeyValue that was read before, with whatever behind it. */
 bool mvcc_key_of(struct bytes message, struct bytes *ret);

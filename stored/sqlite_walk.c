@@ -275,8 +275,13 @@ static enum kerr step(struct tree *t, struct kerrinfo *e)
         t->depth--;
         return KERR_OK;
     }
-    const uint8_t *from = l->next == l->cells ? l->page + l->head + PAGE_RIGHT
-                                              : l->page + be16_at(pointer(l, l->next));
+    /* It was checked, and may be another one by now. */
+    size_t at = l->next == l->cells ? l->head + PAGE_RIGHT : be16_at(pointer(l, l->next));
+    const uint8_t *from = l->page + at;
+    if (at + 4 > t->p->usable) {
+        return sqlite_damaged(t->p, l->number, l->page, e, "a cell at byte %zu, of %zu", at,
+                              t->p->usable);
+    }
     l->next++;
     return enter(t, be32_at(from), l->number, from, e);
 }

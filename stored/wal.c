@@ -271,7 +271,7 @@ enum kerr wal_next(struct wal *w, struct bytes *ret, bool *ret_is_end, struct ke
 
 /* ---- entries ---- */
 
-enum { REQUEST_PUT = 4, REQUEST_TXN = 6 };
+enum { REQUEST_V2 = 2, REQUEST_PUT = 4, REQUEST_TXN = 6 };
 enum { TXN_SUCCESS = 2, TXN_FAILURE = 3 };
 enum { OP_PUT = 2, OP_TXN = 4 };
 enum { PUT_KEY = 1, PUT_VALUE = 2 };
@@ -291,10 +291,27 @@ static bool take_put(struct bytes message, wal_put_fn *put, void *ctx, enum kerr
             *(f.number == PUT_KEY ? &key : &value) = f.data;
         }
     }
-    if (!w.is_bad) {
+    if (!w.is_bad && key.len > 0) {
         *k = put(ctx, key, value, e);
     }
     return !w.is_bad;
+}
+
+/* Up to 3.5 a member proposes what it is called as a request of etcd 2, bare, whose second field is
+ * its method; in that place a newer request has a message. */
+static bool is_of_etcd2(struct bytes request)
+{
+    static const char *const methods[] = {"POST", "PUT", "DELETE", "QGET", "SYNC"};
+    struct wire w = wire_on(request);
+    struct wire_field f;
+    while (wire_next(&w, &f) && f.number <= REQUEST_V2) {
+        for (size_t i = 0; f.number == REQUEST_V2 && i < ARRAY_LEN(methods); i++) {
+            if (f.type == WIRE_BYTES && bytes_equal_text(f.data, methods[i])) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 /* Walks messages that lie in each other: a request, its transaction, the operations in it. */
@@ -364,7 +381,8 @@ enum kerr wal_puts(const struct wal *w, struct bytes entry, wal_put_fn *put, voi
         }
     }
     /* Other types change the members of the cluster. */
-    if (!message.is_bad && (type != 0 || walk_request(data, put, ctx, &k, e))) {
+    bool has_puts = type == 0 && !is_of_etcd2(data);
+    if (!message.is_bad && (!has_puts || walk_request(data, put, ctx, &k, e))) {
         return k;
     }
     return damaged(w, w->at, e, "the record before it holds no request of etcd");

@@ -123,8 +123,12 @@ def test_what_is_given_wins_in_k3s(host):
 def test_its_prefix(host):
     host.kubeadm(etcd_prefix="/kubernetes.io")
     assert "--prefix /kubernetes.io/ " in host.taken("--cluster", "kubeadm")
-    host.kubeadm(etcd_prefix="/kubernetes.io/")
-    assert "--prefix /kubernetes.io/ " in host.taken("--cluster", "kubeadm")
+    for text in ("/kubernetes.io/", "kubernetes.io", "//kubernetes.io//"):
+        host.kubeadm(etcd_prefix=text)
+        assert "--prefix /kubernetes.io/ " in host.taken("--cluster", "kubeadm")
+    for text in ("/", "/a//b", "/a/../b"):
+        host.kubeadm(etcd_prefix=text)
+        host.audit("--cluster", "kubeadm").refused(2, "etcd-prefix", "--prefix")
 
 
 def test_an_encryption_config_that_is_given(host):
@@ -188,7 +192,8 @@ def test_options_of_k3s(host):
     ran = host.audit("--cluster", "k3s", "-o", "json")
     assert ran.code == 4 and json.loads(ran.out)["resources"][0]["expected"] == "aesgcm:k", ran.told()
     assert "--kine /var/lib/elsewhere/server/db/state.db" in ran.err
-    for bad in ("mysql://user:pass-word@tcp(db:3306)/k3s", "https://etcd.example.com:2379"):
+    for bad in ("mysql://user:pass-word@tcp(db:3306)/k3s", "https://etcd.example.com:2379",
+                "sqlite:///var/lib/example.com.db"):
         host.write("/etc/rancher/k3s/config.yaml.d/a.yaml", f"datastore-endpoint: {bad}\n")
         ran = host.audit("--cluster", "k3s").refused(2, "a.yaml:1: datastore-endpoint", "--endpoints")
         assert "pass-word" not in ran.err and "example.com" not in ran.err

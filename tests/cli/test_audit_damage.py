@@ -12,7 +12,7 @@ import pytest
 
 from audits import NAMESPACE, SECRET, audit, cluster, report  # noqa: F401: fixtures
 from conftest import program
-from etcd_db import (BRANCH, FREELIST, HEADER, LEAF, MAGIC, META, Db, Wal, fnv1a, key_value, kms_v2,
+from etcd_db import (BRANCH, FREELIST, HEADER, LEAF, MAGIC, META, Db, Wal, field, fnv1a, key_value, kms_v2,
                      plaintext, put_request, revision_key)
 
 
@@ -127,7 +127,7 @@ DAMAGES = {
     "mod_revision": (lambda d: d.put("leaf-1", d.field_at(SECRET + "s03", 3), "<B", 99),
                      ["KeyValue of another revision"]),
     "create_revision": (lambda d: d.put("leaf-1", d.field_at(SECRET + "s03", 1), "<B", 3),
-                        ["KeyValue of another revision"]),
+                        ["version of its key before is missing"]),
     "version": (lambda d: d.put("leaf-1", d.field_at(SECRET + "s03", 5), "<B", 7),
                 ["KeyValue of another revision"]),
     "root page": (lambda d: d.meta(16, "<Q", 2 ** 63), ["leads to page"]),
@@ -327,6 +327,25 @@ def test_no_file(tool):
 
 # As root without root's right to read all.
 WITHOUT = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+
+
+def test_fields_that_etcd_does_not_write_so(audit):
+    """A value twice, or behind a lease: etcd would read one and a reader another."""
+    for more in (field(5, plaintext()), field(6, 1) + field(5, plaintext()), field(2, 1)):
+        db = cluster(a=kms_v2())
+        name, record = db.records[-1]
+        db.records[-1] = name, record + more
+        ran = audit(db)
+        assert ran.code == 3 and "no KeyValue" in ran.err, ran.told()
+
+
+def test_taken_over_from_etcd_2(audit):
+    """A first version of an older creation, which only a compaction explains."""
+    db = cluster(a=kms_v2())
+    name, _ = db.records[-1]
+    db.records[-1] = name, key_value(SECRET + "a", kms_v2(), 3, created=2, version=1)
+    assert audit(db).code == 3
+    audit(db.compact()).ok()
 
 
 @pytest.mark.parametrize("option, file", [("--snapshot", "db"), ("--kine", "db"),

@@ -62,6 +62,16 @@ def test_what_it_puts(report):
     assert [f["rule"] for f in made["findings"]] == ["residue-wal"]
 
 
+def test_requests_of_etcd_2(report):
+    """Up to 3.5 a member tells its name and version so."""
+    wal = Wal()
+    for method in ("PUT", "SYNC"):
+        wal.entry(field(1, 7) + field(2, method) + field(3, "/0/members/8e9e05c52164694d/attributes") +
+                  field(4, '{"name":"default"}') + field(5, 0) + field(6, "") + field(7, 0))
+    wal.entry(put_request(SECRET + "a", kms_v2()))
+    assert report(wal)["residue"]["wal"]["values"] == 1
+
+
 def test_demand(report):
     report(filled(), "--demand", "no-residue", code=1)
 

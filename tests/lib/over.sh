@@ -7,6 +7,10 @@
 set -eu
 folder=$1 files=$2
 shift 2
+if [[ $(readlink /proc/self/ns/mnt) == "$(readlink /proc/1/ns/mnt)" ]]; then
+    echo "over.sh: not in a mount namespace of its own" >&2
+    exit 2
+fi
 mount -t tmpfs tmpfs "$folder"
 for name in etc var/lib; do
     mkdir -p "$folder/upper/$name" "$folder/work/$name"
@@ -14,5 +18,7 @@ for name in etc var/lib; do
         -o "lowerdir=/$name,upperdir=$folder/upper/$name,workdir=$folder/work/$name" "/$name"
 done
 rm -rf /etc/kubernetes /etc/rancher /var/lib/rancher
-cp -a "$files/." /
+for name in etc var/lib; do # and nothing else: the rest is the machine's own
+    [[ ! -d $files/$name ]] || cp -r --preserve=mode,timestamps "$files/$name/." "/$name/"
+done
 exec "$@"
