@@ -74,7 +74,7 @@ def test_a_proof_is_logged_and_kube_apiserver_is_not(cluster):
     assert (end["unwrapped"], end["refused"], end["row"]) == (seeds, 0, 0)
     assert end["peer_pid"] == begin["peer_pid"] not in (os.getpid(), daemon.process.pid)
     assert daemon.metrics()[COUNTED % "unwrapped"] == seeds
-    assert daemon.events("request") == []
+    assert [e for e in daemon.events("request") if e["method"] == "Decrypt"] == []
 
     # Without a proof nothing is unwrapped.
     cluster.audit(cluster.snapshot(), "--encryption-config", cluster.path)
@@ -130,11 +130,14 @@ def test_many_connections_make_few_lines(idle_daemon):
     assert daemon.metrics()[COUNTED % "unwrapped"] == 60
     lines = len(auditor_events(daemon))
     assert 20 <= lines <= 20 + 2 * (time.monotonic() - began + 1) < 120
-    time.sleep(1)
+    time.sleep(3)  # now both lines of another one may be written, and say how many were not
     with Kms(daemon.socket) as kms:
         unwrap(kms, wrapped, "etcdseal-audit")
-    assert daemon.wait_event("decrypt-by-auditor-end", unwrapped=1)
-    assert sum(e.get("suppressed", 0) for e in auditor_events(daemon)) == 122 - len(auditor_events(daemon))
+
+    def is_each_told():
+        events = auditor_events(daemon)
+        return len(events) + sum(e.get("suppressed", 0) for e in events) == 2 * 61
+    wait_until("each line is written or counted", is_each_told, 10)
 
 
 def test_without_a_proof_nobody_needs_rights(cluster, workspace):
@@ -192,7 +195,11 @@ def test_the_usual_way(workspace):
     assert "etcdseal_audit_proved_objects{" in host.path(METRICS).read_text()
     assert host.booted.show("etcdseal-audit.timer", "ActiveState") == "active"
     assert host.booted.show("etcdseal-audit.timer", "UnitFileState") == "enabled"
-    begin, end = [line for line in host.booted.journal().splitlines() if "decrypt-by-auditor" in line]
+
+    def told():
+        lines = [line for line in host.booted.journal().splitlines() if "decrypt-by-auditor" in line]
+        return lines if len(lines) > 1 else None
+    begin, end = wait_until("the daemon has told both", told)[:2]
     assert "reason=uid" in begin and "peer_uid=0" in begin
     assert f" unwrapped={report['kms'][0]['unwrapped']} refused=0" in end
 
