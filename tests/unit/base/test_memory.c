@@ -56,7 +56,7 @@ static void room_is_of_the_limit(void **state)
     memory_room_free(&room);
     assert_null(room.ptr);
     assert_int_equal(memory_left(&m), 3 * MIB);
-    assert_refused(&e, KERR_NOMEM, "Cannot allocate memory",
+    assert_refused(&e, KERR_NOMEM, "no memory for a database",
                    memory_room_new(NULL, (size_t)1 << 60, "a database", &room, &e));
 }
 
