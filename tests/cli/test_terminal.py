@@ -26,7 +26,7 @@ class Terminal:
         self._seen = 0
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):  # nohup(1) may start us
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):  # nohup(1)
                 signal.signal(number, signal.SIG_DFL)
             os.execve(program(), ["etcdseal", *map(str, words)], environment)
 
