@@ -182,17 +182,29 @@ static const uint64_t *find_resource(const struct audit *a, const char *name, ui
     return index_find(&a->tables->resources, *ret_hash, is_resource, &wanted);
 }
 
+/* Of prefixes within each other: where a key is of a resource that is known the outer one tells it,
+ * since names below may be anything; else the inner one does. */
+static bool is_better(bool is_known, size_t len, bool is_best_known, size_t best_len)
+{
+    if (best_len == 0 || is_known != is_best_known) {
+        return best_len == 0 || is_known;
+    }
+    return is_known ? len < best_len : len > best_len;
+}
+
 bool tables_split(const struct audit *a, struct bytes key, struct resource_key *ret)
 {
-    size_t longest = 0;
+    size_t len = 0;
+    *ret = (struct resource_key){.is_group_known = false};
     for (size_t i = 0; i < a->prefix_count; i++) {
         struct resource_key found;
-        if (a->prefixes[i].len > longest && resource_of_key(key, a->prefixes[i], &found)) {
-            longest = a->prefixes[i].len;
+        if (resource_of_key(key, a->prefixes[i], &found) &&
+            is_better(found.is_group_known, a->prefixes[i].len, ret->is_group_known, len)) {
+            len = a->prefixes[i].len;
             *ret = found;
         }
     }
-    return longest > 0;
+    return len > 0;
 }
 
 bool tables_expects(const struct audit *a, const struct resource_key *key)

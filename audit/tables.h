@@ -34,7 +34,7 @@ void tables_done(struct audit *a);
 /* The row of the resource that a key belongs to; its name is "(outside)" where there is none. */
 enum kerr tables_resource(struct audit *a, struct bytes key, uint32_t *ret,
                           struct kerrinfo *e) MUST_CHECK;
-/* What a key is of, below the longest prefix that it begins with; false where there is none. */
+/* What a key is of, below one of the prefixes; false where it begins with none. */
 bool tables_split(const struct audit *a, struct bytes key, struct resource_key *ret);
 /* Whether a resource is expected to be encrypted. Makes no row of it. */
 bool tables_expects(const struct audit *a, const struct resource_key *key);

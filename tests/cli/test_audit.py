@@ -440,6 +440,17 @@ def test_a_secret_called_as_a_namespace(report):
     assert made["source"]["prefixes"] == ["/own/"] and resource(made, "secrets")["plaintext"] == 1
 
 
+def test_prefixes_within_each_other(report):
+    """A known resource is told by the outer one, whatever its namespaces are called."""
+    db = cluster(a=plaintext()).put(SECRET[:-len("default/")] + "pods/a", plaintext())
+    db.put("/registry/b/secrets/x/y", plaintext()).put("/registry/secrets/namespaces/default", plaintext())
+    for order in (("", "secrets/", "b/"), ("b/", "secrets/", "")):
+        words = [word for name in order for word in ("--prefix", f"/registry/{name}")]
+        made = report(db, *words, code=1)
+        assert resource(made, "secrets")["plaintext"] == 4, order
+        assert {row["resource"] for row in made["resources"]} == {"secrets", "namespaces"}
+
+
 def test_what_is_left_of_invented_kinds(report):
     """Whoever may write an object may write what looks like values of ever other resources."""
     db = cluster(a=kms_v2())
