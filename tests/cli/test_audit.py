@@ -424,33 +424,6 @@ def test_what_is_left_of_our_own(report):
     assert made["verdict"] == "ENCRYPTED" and not made["has_residue"]
 
 
-def test_a_secret_called_as_a_namespace(report):
-    """What stands before it is a resource, and no prefix, whichever is older."""
-    db = Db().put(SECRET[:-len("default/")] + "namespaces/default", kms_v2())
-    db.put(SECRET[:-len("default/")] + "prod/db", plaintext())
-    for i in range(40):
-        db.put(f"/registry/g{i}.example.com/things/namespaces/default", plaintext("Thing"))
-    db.put(NAMESPACE, plaintext("Namespace"))
-    made = report(db, code=1)
-    assert made["source"]["prefixes"] == ["/registry/"] and made["verdict"] == "PARTIAL"
-    assert resource(made, "secrets")["plaintext"] == 1
-    other = Db().put("/own/secrets/namespaces/default", kms_v2()).put("/own/secrets/prod/db", plaintext())
-    other.put("/own/namespaces/default", plaintext("Namespace"))
-    made = report(other, code=1)
-    assert made["source"]["prefixes"] == ["/own/"] and resource(made, "secrets")["plaintext"] == 1
-
-
-def test_prefixes_within_each_other(report):
-    """A known resource is told by the outer one, whatever its namespaces are called."""
-    db = cluster(a=plaintext()).put(SECRET[:-len("default/")] + "pods/a", plaintext())
-    db.put("/registry/b/secrets/x/y", plaintext()).put("/registry/secrets/namespaces/default", plaintext())
-    for order in (("", "secrets/", "b/"), ("b/", "secrets/", "")):
-        words = [word for name in order for word in ("--prefix", f"/registry/{name}")]
-        made = report(db, *words, code=1)
-        assert resource(made, "secrets")["plaintext"] == 4, order
-        assert {row["resource"] for row in made["resources"]} == {"secrets", "namespaces"}
-
-
 def test_what_is_left_of_invented_kinds(report):
     """Whoever may write an object may write what looks like values of ever other resources."""
     db = cluster(a=kms_v2())

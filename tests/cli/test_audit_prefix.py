@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What etcdseal audit warns of when --prefix is taken for a filter, or names nothing."""
+"""Which prefixes etcdseal audit finds, what it makes of some within each other, and what it warns of when
+--prefix is taken for a filter, or names nothing."""
 
 import pytest
 import test_audit_kine as sqlite
-from audits import audit, cluster  # noqa: F401 (fixtures)
+from audits import NAMESPACE, SECRET, audit, cluster, report  # noqa: F401 (fixtures)
 from etcd_db import Db, kms_v2, plaintext
 
 
@@ -62,3 +63,34 @@ def test_every_kind(tool):
     lines = warnings(tool.run("audit", "keys", "--prefix", "/registry/secrets/", *backups))
     assert [any(str(file) in line for line in lines) for file in backups] == [True, True]
     assert len(lines) == 2
+
+
+def plaintext_secrets(made):
+    return sum(row["plaintext"] for row in made["resources"] if row["resource"] == "secrets")
+
+
+def test_a_secret_called_as_a_namespace(report):  # noqa: F811
+    """What stands before it is a resource, and no prefix, whichever is older."""
+    db = Db().put(SECRET[:-len("default/")] + "namespaces/default", kms_v2())
+    db.put(SECRET[:-len("default/")] + "prod/db", plaintext())
+    for i in range(40):
+        db.put(f"/registry/g{i}.example.com/things/namespaces/default", plaintext("Thing"))
+    db.put(NAMESPACE, plaintext("Namespace"))
+    made = report(db, code=1)
+    assert made["source"]["prefixes"] == ["/registry/"] and made["verdict"] == "PARTIAL"
+    assert plaintext_secrets(made) == 1
+    other = Db().put("/own/secrets/namespaces/default", kms_v2()).put("/own/secrets/prod/db", plaintext())
+    other.put("/own/namespaces/default", plaintext("Namespace"))
+    made = report(other, code=1)
+    assert made["source"]["prefixes"] == ["/own/"] and plaintext_secrets(made) == 1
+
+
+def test_prefixes_within_each_other(report):  # noqa: F811
+    """A known resource is told by the outer one, whatever its namespaces are called."""
+    db = cluster(a=plaintext()).put(SECRET[:-len("default/")] + "pods/a", plaintext())
+    db.put("/registry/b/secrets/x/y", plaintext()).put("/registry/secrets/namespaces/default", plaintext())
+    for order in (("", "secrets/", "b/"), ("b/", "secrets/", "")):
+        words = [word for name in order for word in ("--prefix", f"/registry/{name}")]
+        made = report(db, *words, code=1)
+        assert plaintext_secrets(made) == 4, order
+        assert {row["resource"] for row in made["resources"]} == {"secrets", "namespaces"}
