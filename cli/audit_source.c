@@ -180,6 +180,7 @@ enum kerr audit_source_read(struct audit_source *s, const struct options *o, str
     a->wanted.stop = &is_interrupted;
     enum kerr k = catch_interrupt(e);
     k = k == KERR_OK ? s->kind->read(s, o, a, told, e) : k;
+    k = k == KERR_OK ? audit_settle(a, e) : k;
     for (size_t i = 0; i < s->count && k == KERR_OK && o->digest && !s->is_partial; i++) {
         uint8_t hash[HASH_BYTES];
         hash_sha256(s->files[i].map.data, hash);

@@ -79,8 +79,8 @@ enum kerr audit_source_open(const struct audit_source_kind *kind, const struct o
                             struct kerrinfo *e) MUST_CHECK;
 void audit_source_done(struct audit_source *s);
 #define AUTO_AUDIT_SOURCE AUTO(audit_source_done) struct audit_source
-/* Feeds all of it into `a`. With --digest hashes of the files too. Exit code 3, as above,
- * but for the name of an object that two keys have: USAGE. */
+/* Feeds all of it into `a`, all of it counted then. With --digest hashes of the files too. Exit
+ * code 3, as above, but for the name of an object that two keys have: USAGE. */
 enum kerr audit_source_read(struct audit_source *s, const struct options *o, struct audit *a,
                             const struct audit_told *told, struct kerrinfo *e) MUST_CHECK;
 

@@ -120,7 +120,6 @@ static enum kerr read_source(struct needs *n, const struct options *o,
     if (k == KERR_OK && source.is_partial) {
         k = kerr_set(e, KERR_IO, "interrupted: a key may be needed by what was not read");
     }
-    k = k == KERR_OK ? audit_settle(&a, e) : k;
     k = k == KERR_OK ? take_keys(n, &a, e) : k;
     n->names[n->sources] = source.name;
     n->revisions[n->sources] = source.found.revision;
