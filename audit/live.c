@@ -121,9 +121,7 @@ static bool is_behind(struct bytes key, struct bytes end)
     if (end.len == 1 && end.ptr[0] == 0) {
         return false;
     }
-    size_t least = key.len < end.len ? key.len : end.len;
-    int order = memcmp(key.ptr, end.ptr, least);
-    return order > 0 || (order == 0 && key.len >= end.len);
+    return bytes_compare(key, end) >= 0;
 }
 
 /* A new window from the next key on. */

@@ -67,13 +67,6 @@ enum kerr codec_login_request(const char *user, const struct secret *password, s
 
 /* ---- ranges ---- */
 
-int codec_compare(struct bytes a, struct bytes b)
-{
-    size_t least = a.len < b.len ? a.len : b.len;
-    int order = least == 0 ? 0 : memcmp(a.ptr, b.ptr, least);
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static bool is_endless(struct bytes end)
 {
     return end.len == 1 && end.ptr[0] == 0;
@@ -84,8 +77,8 @@ static bool is_inside(struct bytes key, const struct etcd_range *r)
     if (r->end.len == 0) {
         return bytes_equal(key, r->key);
     }
-    return codec_compare(key, r->key) >= 0 &&
-           (is_endless(r->end) || codec_compare(key, r->end) < 0);
+    return bytes_compare(key, r->key) >= 0 &&
+           (is_endless(r->end) || bytes_compare(key, r->end) < 0);
 }
 
 static bool read_header(struct bytes message, struct etcd_page *to)
@@ -141,7 +134,7 @@ static const char *check_field(struct checked *c, const struct wire_field *f)
         return "a KeyValue that is none";
     }
     if (!is_inside(kv.key, c->range) ||
-        (c->page.keys > 0 && codec_compare(kv.key, c->last_key) <= 0)) {
+        (c->page.keys > 0 && bytes_compare(kv.key, c->last_key) <= 0)) {
         return "a key that was not asked for, or not in order";
     }
     c->last_key = kv.key;

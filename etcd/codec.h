@@ -27,8 +27,6 @@ enum kerr codec_page_check(struct bytes message, const struct etcd_range *r, boo
 /* Hands on the key values of a RangeResponse that was checked, and NULL behind them. */
 enum kerr codec_page_walk(struct bytes message, etcd_key_value_fn *fn, void *ctx,
                           struct kerrinfo *e) MUST_CHECK;
-/* Less than, equal to or greater than 0, in the order of etcd's keys. */
-int codec_compare(struct bytes a, struct bytes b);
 /* The RangeResponse in a piece of a stream. */
 enum kerr codec_piece(struct bytes message, struct bytes *ret, struct kerrinfo *e) MUST_CHECK;
 

@@ -278,7 +278,7 @@ struct asked_range {
 static enum kerr take_streamed(void *ctx, const struct mvcc_key_value *kv, struct kerrinfo *e)
 {
     struct asked_range *r = ctx;
-    if (kv != NULL && r->last->len > 0 && codec_compare(kv->key, buf_view(r->last)) <= 0) {
+    if (kv != NULL && r->last->len > 0 && bytes_compare(kv->key, buf_view(r->last)) <= 0) {
         return kerr_set(e, KERR_FORMAT, "%s: a streamed range is damaged: keys not in order",
                         etcd_endpoint(r->etcd));
     }
