@@ -158,7 +158,7 @@ enum kerr audit_begin(const struct audit_wanted *wanted, struct audit *ret, stru
     unsigned threads = batch_threads(ret);
     k = k == KERR_OK && wanted->is_proving ? prove_begin(ret, threads, e) : k;
     bool is_batched = wanted->is_proving || !wanted->is_passing;
-    return k == KERR_OK && is_batched ? batch_begin(ret, threads, e) : k;
+    return k == KERR_OK && is_batched ? batch_begin(ret, e) : k;
 }
 
 enum kerr audit_live(struct audit *a, struct bytes key, struct bytes value, uint64_t mod_revision,

@@ -191,7 +191,7 @@ struct audit_wanted {
      * the keys of `config`, which was read with them. */
     bool is_proving;
     const char *object; /* "secrets/NAMESPACE/NAME": this one alone; NULL: all. audit/object.h */
-    unsigned threads;   /* that decrypt; 0: one for each processor, at most 4 */
+    unsigned threads;   /* at once, at most 4; 0: one for each processor, once there is much */
     struct audit_kms kms[AUDIT_KMS_MAX];
     size_t kms_count;
 };
@@ -234,6 +234,7 @@ struct audit {
     struct audit_tables *tables;
     struct prove *prove; /* NULL: not proving */
     struct batch *batch; /* NULL: each key is counted as it comes */
+    struct pool *pool;   /* NULL: none was needed yet */
 };
 
 /* ---- before ---- */

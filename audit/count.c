@@ -2,6 +2,7 @@
 /* What sources hand in, counted. */
 #include <string.h>
 
+#include "audit/batch.h"
 #include "audit/object.h"
 #include "audit/tables.h"
 #include "base/text.h"
@@ -31,21 +32,21 @@ static bool is_proved(const struct audit_item *item)
            (item->proof == PROOF_GOOD || item->proof == PROOF_MOVED);
 }
 
-static enum kerr count_key(struct audit *a, const struct audit_item *item, bool is_undecryptable,
-                           uint32_t *ret, struct kerrinfo *e)
+static enum kerr count_key(struct audit *a, const struct audit_item *item, uint64_t times,
+                           bool is_undecryptable, uint32_t *ret, struct kerrinfo *e)
 {
     struct audit_tables *t = a->tables;
     const struct stored_value *v = &item->v;
-    struct audit_key_id *row = NULL;
-    enum kerr k = tables_key_id(a, v, &row, e);
+    struct audit_key_id *row = item->has_key_id ? &a->key_ids[item->key_id] : NULL;
+    enum kerr k = item->has_key_id ? KERR_OK : tables_key_id(a, v, &row, e);
     if (k != KERR_OK) {
         return k;
     }
     *ret = row == &a->other_keys ? AUDIT_NO_KEY_ID : (uint32_t)(row - a->key_ids);
-    row->objects++;
-    row->proved += is_proved(item);
-    row->undecryptable += is_undecryptable;
-    if (v->class_of != VALUE_KMSV2) {
+    row->objects += times;
+    row->proved += is_proved(item) ? times : 0;
+    row->undecryptable += is_undecryptable ? times : 0;
+    if (v->class_of != VALUE_KMSV2 || item->is_seed_known) {
         return KERR_OK;
     }
     uint64_t hash = item->seed_hash;
@@ -53,7 +54,23 @@ static enum kerr count_key(struct audit *a, const struct audit_item *item, bool 
         return KERR_OK;
     }
     row->seeds++;
+    batch_wait(a);
     return index_add(&t->seeds, hash, 1, e);
+}
+
+static bool has_key(const struct audit_item *item)
+{
+    return value_is_encrypted(item->v.class_of) && item->v.fault == NULL;
+}
+
+void count_find(const struct audit *a, struct audit_item *item)
+{
+    if (!has_key(item)) {
+        return;
+    }
+    item->has_key_id = tables_find_key_id(a, &item->v, &item->key_id);
+    item->is_seed_known = item->v.class_of == VALUE_KMSV2 &&
+                          index_find(&a->tables->seeds, item->seed_hash, NULL, NULL) != NULL;
 }
 
 static bool is_refuted(const struct audit_item *item)
@@ -62,15 +79,16 @@ static bool is_refuted(const struct audit_item *item)
            item->rule == AUDIT_RULE_UNKNOWN_KEY || item->proof == PROOF_REFUTED;
 }
 
-static void add(struct audit_counts *c, const struct audit_item *item, bool is_undecryptable)
+static void add(struct audit_counts *c, const struct audit_item *item, uint64_t times,
+                bool is_undecryptable)
 {
     bool is_encrypted = value_is_encrypted(item->v.class_of);
-    c->keys++;
-    c->classes[item->v.class_of]++;
-    c->proved += is_proved(item);
-    c->undecryptable += is_undecryptable;
-    c->unproved += is_encrypted && !is_undecryptable && !is_proved(item);
-    c->stale += item->is_stale && !is_undecryptable;
+    c->keys += times;
+    c->classes[item->v.class_of] += times;
+    c->proved += is_proved(item) ? times : 0;
+    c->undecryptable += is_undecryptable ? times : 0;
+    c->unproved += is_encrypted && !is_undecryptable && !is_proved(item) ? times : 0;
+    c->stale += item->is_stale && !is_undecryptable ? times : 0;
 }
 
 /* What is said of it: proof tells more than form. */
@@ -96,17 +114,28 @@ static const char *fault_of(const struct audit_item *item)
 
 enum kerr count_item(struct audit *a, const struct audit_item *item, struct kerrinfo *e)
 {
+    return count_items(a, item, 1, e);
+}
+
+bool count_is_silent(const struct audit_item *item)
+{
+    return rule_of(item) == AUDIT_RULE_COUNT;
+}
+
+enum kerr count_items(struct audit *a, const struct audit_item *item, uint64_t times,
+                      struct kerrinfo *e)
+{
     struct audit_resource *r = &a->resources[item->resource];
     uint32_t key_id = AUDIT_NO_KEY_ID;
     bool is_undecryptable = is_refuted(item);
     enum kerr k = KERR_OK;
-    add(&r->counts, item, is_undecryptable);
-    add(&a->totals, item, is_undecryptable);
+    add(&r->counts, item, times, is_undecryptable);
+    add(&a->totals, item, times, is_undecryptable);
     if (item->proof == PROOF_OPEN && r->unproved_why == NULL) {
         r->unproved_why = item->why;
     }
-    if (value_is_encrypted(item->v.class_of) && item->v.fault == NULL) {
-        k = count_key(a, item, is_undecryptable, &key_id, e);
+    if (has_key(item)) {
+        k = count_key(a, item, times, is_undecryptable, &key_id, e);
     }
     if (k != KERR_OK || rule_of(item) == AUDIT_RULE_COUNT) {
         return k;
@@ -166,23 +195,29 @@ enum kerr audit_left_over(struct audit *a, enum audit_place place, struct bytes 
                           struct bytes value, struct kerrinfo *e)
 {
     struct stored_value v;
-    struct audit_residue *to = &a->residue[place];
     if (!object_counts(a, key)) {
         return KERR_OK;
     }
     value_read(value, &v);
-    to->values++;
-    if (v.class_of == VALUE_PLAINTEXT) {
-        to->plaintext += is_owner_expected(a, key, &v);
+    return count_left_over(a, place, key, &v, 1, e);
+}
+
+enum kerr count_left_over(struct audit *a, enum audit_place place, struct bytes key,
+                          const struct stored_value *v, uint64_t times, struct kerrinfo *e)
+{
+    struct audit_residue *to = &a->residue[place];
+    to->values += times;
+    if (v->class_of == VALUE_PLAINTEXT) {
+        to->plaintext += is_owner_expected(a, key, v) ? times : 0;
         return KERR_OK;
     }
-    if (v.class_of != VALUE_KMSV2 || !is_credible(&v)) {
+    if (v->class_of != VALUE_KMSV2 || !is_credible(v)) {
         return KERR_OK;
     }
     struct audit_key_id *row = NULL;
-    enum kerr k = tables_key_id(a, &v, &row, e);
+    enum kerr k = tables_key_id(a, v, &row, e);
     if (k == KERR_OK) {
-        row->residue[place]++;
+        row->residue[place] += times;
     }
     return k;
 }

@@ -1,320 +1,255 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/db.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
-#include "audit/history.h"
+#include "audit/batch.h"
 #include "audit/object.h"
-#include "audit/tables.h"
-#include "base/text.h"
+#include "audit/records.h"
 
-#define PROGRESS_ITEMS 0x3fff /* a mask: told once for that many */
-#define PASSES         2
-#define AHEAD          8 /* records that memory is told of before they are looked at */
-#define VERSION_BYTES  32
+#define PASSES 2
+#define AHEAD  6    /* records that memory is told of before they are looked at */
+#define STEP   8192 /* records that are handed in at a time */
+
+/* Records that count alike. */
+struct tally {
+    struct audit_item item; /* of one of them */
+    bool is_read;           /* its form is right */
+    bool is_counted;        /* the others need no look: */
+    uint64_t live;          /* so many there are */
+    uint64_t old;
+};
 
 struct feed {
     struct audit *audit;
     struct bbolt *b;
-    struct index latest; /* by key: the number of the record of its latest revision */
-    uint64_t *records;   /* where each lies in the file; and the flags below */
-    size_t record_count;
-    struct bytes *slacks; /* those that are not all zero */
-    size_t slack_count;
+    struct records records;
+    struct tally *tallies[AUDIT_THREADS_MAX]; /* by thread and sort; NULL: none are taken */
+    atomic_bool has_changed;                  /* the file, since the walk */
     struct audit_store found;
-    struct mvcc_meta meta;
-    struct history history;
-    bool has_meta;   /* the bucket */
-    bool has_others; /* revisions in a bucket of another name */
     audit_progress_fn *progress;
     void *progress_ctx;
     uint64_t done;
-    uint64_t items;
-};
-
-#define SUPERSEDED ((uint64_t)1 << 63) /* by a later record of the same key */
-#define TOMBSTONE  ((uint64_t)1 << 62)
-#define EMPTY      ((uint64_t)1 << 61)
-#define VALUELESS  ((uint64_t)1 << 60) /* what lies behind its version is not of it */
-#define OFFSET     (VALUELESS - 1)
-
-struct item {
-    struct mvcc_revision revision;
-    struct mvcc_key_value kv;
-    bool is_empty;   /* a revision without a record */
-    uint64_t offset; /* of the record in the file */
 };
 
 /* STATE when the audit is to end. */
-static enum kerr tell(struct feed *f, size_t len, struct kerrinfo *e)
+static enum kerr tell(void *ctx, size_t bytes, struct kerrinfo *e)
 {
-    f->done += len;
-    if (f->progress != NULL && (f->items++ & PROGRESS_ITEMS) == 0) {
+    struct feed *f = ctx;
+    f->done += bytes;
+    if (f->progress != NULL) {
         f->progress(f->progress_ctx, f->done, PASSES * f->b->file.len);
     }
     return audit_is_stopped(f->audit) ? kerr_set(e, KERR_STATE, "stopped") : KERR_OK;
 }
 
-static enum kerr read_item(struct feed *f, struct bytes key, struct bytes value, struct item *ret,
-                           struct kerrinfo *e)
+static enum kerr check_unchanged(const struct feed *f, struct kerrinfo *e)
 {
-    enum kerr k = tell(f, key.len + value.len, e);
+    return atomic_load(&f->has_changed)
+               ? kerr_set(e, KERR_FORMAT, "%s: the file changed while it was read", f->b->name)
+               : KERR_OK;
+}
+
+/* ---- counting ---- */
+
+static struct batch_value value_of(const struct record *r)
+{
+    return (struct batch_value){
+        .kind = r->is_empty || r->revision.is_tombstone ? BATCH_NOTHING
+                : r->is_latest                          ? BATCH_LIVE
+                                                        : BATCH_OLD_REVISION,
+        .key = r->kv.key,
+        .value = r->kv.value,
+        .mod_revision = r->kv.mod_revision,
+    };
+}
+
+static const struct tally *tally_of(const struct feed *f, uint16_t sort)
+{
+    const struct tally *of_thread = f->tallies[sort >> SORTS_BITS];
+    return of_thread == NULL ? NULL : &of_thread[sort & ((1 << SORTS_BITS) - 1)];
+}
+
+/* On any thread. */
+static struct batch_value read_value(void *ctx, size_t number)
+{
+    struct feed *f = ctx;
+    struct record record;
+    bool is_latest = false;
+    const struct tally *t = tally_of(f, records_sort(&f->records, number, &is_latest));
+    records_prefetch(&f->records, number + AHEAD);
+    if (!records_get(&f->records, number, &record)) {
+        atomic_store(&f->has_changed, true);
+        return (struct batch_value){.kind = BATCH_NOTHING};
+    }
+    struct batch_value v = value_of(&record);
+    v.like = t != NULL && t->is_read ? &t->item : NULL;
+    return v;
+}
+
+/* Where one object is asked for: few records are of it, and each is told. */
+static enum kerr count_record(struct feed *f, size_t number, struct kerrinfo *e)
+{
+    struct record record;
+    if (!records_get(&f->records, number, &record)) {
+        atomic_store(&f->has_changed, true);
+        return check_unchanged(f, e);
+    }
+    if (record.is_empty) {
+        return KERR_OK;
+    }
+    const struct batch_value v = value_of(&record);
+    const struct audit_revision r = {.when = record.revision.is_tombstone ? AUDIT_IS_DELETION
+                                             : record.is_latest           ? AUDIT_IS_LIVE
+                                                                          : AUDIT_IS_OLDER,
+                                     .key = v.key,
+                                     .value = v.value,
+                                     .revision = record.revision.main,
+                                     .create_revision = record.kv.create_revision,
+                                     .version = record.kv.version};
+    enum kerr k = audit_revision(f->audit, &r, e);
+    if (k != KERR_OK || v.kind == BATCH_NOTHING) {
+        return k;
+    }
+    return v.kind == BATCH_LIVE ? audit_live(f->audit, v.key, v.value, v.mod_revision, e)
+                                : audit_left_over(f->audit, AUDIT_OLD_REVISIONS, v.key, v.value, e);
+}
+
+static enum kerr find_key_id(struct audit *a, struct audit_item *item, struct kerrinfo *e)
+{
+    struct audit_key_id *row = NULL;
+    enum kerr k = tables_key_id(a, &item->v, &row, e);
+    item->has_key_id = k == KERR_OK && row != &a->other_keys;
+    item->key_id = item->has_key_id ? (uint32_t)(row - a->key_ids) : 0;
+    return k;
+}
+
+static enum kerr take_sample(struct feed *f, size_t number, struct tally *t, struct kerrinfo *e)
+{
+    struct audit *a = f->audit;
+    struct record record;
+    if (!records_get(&f->records, number, &record)) {
+        atomic_store(&f->has_changed, true);
+        return check_unchanged(f, e);
+    }
+    t->item.key = record.kv.key;
+    enum kerr k = tables_resource(a, record.kv.key, &t->item.resource, e);
     if (k != KERR_OK) {
         return k;
     }
-    if (!mvcc_revision_read(key, &ret->revision)) {
-        return bbolt_damaged(f->b, key.ptr, e, "a key of %zu bytes, expected a revision of etcd",
-                             key.len);
+    item_read(a, record.kv.value, &t->item);
+    t->is_read = t->item.v.class_of == VALUE_KMSV2 && t->item.v.fault == NULL;
+    t->is_counted = t->is_read && a->prove == NULL && count_is_silent(&t->item);
+    return t->is_read ? find_key_id(a, &t->item, e) : KERR_OK;
+}
+
+/* Sorts are good where the prefix is the one by which they were told apart. */
+static bool has_sorts(const struct feed *f)
+{
+    const struct audit *a = f->audit;
+    return f->records.sorts != NULL && a->prefix_count == 1 &&
+           bytes_equal(a->prefixes[0], sorts_prefix(f->records.sorts));
+}
+
+static enum kerr take_samples(struct feed *f, unsigned worker, struct kerrinfo *e)
+{
+    const struct sorts *sorts = f->records.sorts;
+    size_t count = sorts_count(sorts, worker);
+    struct tally *tallies = calloc(count + 1, sizeof *tallies);
+    enum kerr k = KERR_OK;
+    f->tallies[worker] = tallies;
+    if (tallies == NULL) {
+        return kerr_set(e, KERR_NOMEM, "no memory for sorts of records");
     }
-    ret->is_empty = value.len == 0;
-    if (!ret->is_empty && !mvcc_key_value_read(value, &ret->kv)) {
-        return bbolt_damaged(f->b, key.ptr, e, "revision %llu holds no KeyValue",
-                             (unsigned long long)ret->revision.main);
-    }
-    ret->offset = (uint64_t)(value.ptr - f->b->file.ptr);
-    return KERR_OK;
-}
-
-/* ---- the walk: the latest revision of each key ---- */
-
-/* A record that was read whole before, with whatever lies behind it. */
-static struct bytes record_from(const struct feed *f, uint64_t record)
-{
-    size_t offset = (size_t)(f->records[record] & OFFSET);
-    return bytes_of(f->b->file.ptr + offset, f->b->file.len - offset);
-}
-
-struct same_key {
-    const struct feed *feed;
-    struct bytes key;
-};
-
-static bool is_same_key(const void *ctx, uint64_t record)
-{
-    const struct same_key *s = ctx;
-    struct bytes key;
-    return mvcc_key_of(record_from(s->feed, record), &key) && bytes_equal(key, s->key);
-}
-
-static enum kerr add_record(struct feed *f, uint64_t offset, struct kerrinfo *e)
-{
-    void *rows = f->records;
-    void *row = NULL;
-    enum kerr k = tables_grow(f->audit->wanted.memory, &rows, &f->record_count, sizeof *f->records,
-                              SIZE_MAX, "records", &row, e);
-    f->records = rows;
-    if (k == KERR_OK) {
-        *(uint64_t *)row = offset;
+    for (size_t i = 1; i <= count && k == KERR_OK; i++) {
+        uint16_t sort = (uint16_t)(worker << SORTS_BITS | i);
+        k = take_sample(f, sorts_sample(sorts, sort), &tallies[i], e);
     }
     return k;
 }
 
-/* Holds a record against the one of the same key before, if there is one. */
-static enum kerr check_history(struct feed *f, struct bytes key, struct bytes value,
-                               const struct item *item, const uint64_t *latest, struct kerrinfo *e)
-{
-    struct mvcc_key_value head;
-    struct mvcc_key_value last;
-    struct history_before before = {.kv = NULL};
-    if (latest != NULL) {
-        before.is_tombstone = (f->records[*latest] & TOMBSTONE) != 0;
-        before.kv = &last;
-        if (!before.is_tombstone && !mvcc_key_value_head(record_from(f, *latest), &last)) {
-            return kerr_set(e, KERR_FORMAT, "%s: the file changed while it was read", f->b->name);
-        }
-    }
-    if ((item->revision.is_tombstone && item->kv.value.len > 0) ||
-        (!item->revision.is_tombstone && !mvcc_key_value_head(value, &head)) ||
-        !history_record(&f->history, &item->revision, &head, &before, key.ptr)) {
-        return bbolt_damaged(f->b, key.ptr, e,
-                             "revision %llu holds a KeyValue of another revision, or one that etcd "
-                             "does not write",
-                             (unsigned long long)item->revision.main);
-    }
-    return KERR_OK;
-}
-
-static uint64_t flags_of(const struct item *item)
-{
-    return item->revision.is_tombstone ? TOMBSTONE : item->kv.value.len == 0 ? VALUELESS : 0;
-}
-
-static enum kerr note_record(struct feed *f, struct bytes key, struct bytes value,
-                             struct kerrinfo *e)
-{
-    struct item item;
-    enum kerr k = read_item(f, key, value, &item, e);
-    if (k != KERR_OK) {
-        return k;
-    }
-    f->found.record_count++;
-    f->found.tombstone_count += item.revision.is_tombstone;
-    f->found.revision = item.revision.main;
-    history_revision(&f->history, &item.revision, key.ptr);
-    if (item.is_empty) {
-        history_bump(&f->history, &item.revision, key.ptr);
-        return add_record(f, item.offset | SUPERSEDED | EMPTY, e);
-    }
-    struct same_key same = {f, item.kv.key};
-    uint64_t hash = index_hash(index_seed(), item.kv.key);
-    uint64_t *latest = index_find(&f->latest, hash, is_same_key, &same);
-    k = check_history(f, key, value, &item, latest, e);
-    k = k == KERR_OK ? add_record(f, item.offset | flags_of(&item), e) : k;
-    if (k != KERR_OK) {
-        return k;
-    }
-    if (latest != NULL) {
-        f->records[*latest] |= SUPERSEDED;
-        *latest = f->record_count - 1;
-        return KERR_OK;
-    }
-    k = audit_note_key(f->audit, item.kv.key, e);
-    return k == KERR_OK ? index_add(&f->latest, hash, f->record_count - 1, e) : k;
-}
-
-static enum kerr note_meta(struct feed *f, struct bytes name, struct bytes value,
-                           struct kerrinfo *e)
-{
-    f->has_meta = true;
-    return mvcc_meta_take(name, value, &f->meta)
-               ? KERR_OK
-               : bbolt_damaged(f->b, name.ptr, e, "%zu bytes of a number in the bucket meta",
-                               value.len);
-}
-
-static enum kerr note_item(void *ctx, struct bytes bucket, struct bytes key, struct bytes value,
-                           struct kerrinfo *e)
-{
-    struct feed *f = ctx;
-    struct mvcc_revision revision;
-    if (bytes_equal_text(bucket, MVCC_BUCKET_META)) {
-        return note_meta(f, key, value, e);
-    }
-    if (bytes_equal_text(bucket, MVCC_BUCKET_KEY)) {
-        return note_record(f, key, value, e);
-    }
-    f->has_others = f->has_others || mvcc_revision_read(key, &revision);
-    return KERR_OK;
-}
-
-/* What only all of it says. */
-static enum kerr check_whole(const struct feed *f, struct kerrinfo *e)
-{
-    if (!mvcc_is_known_version(f->meta.storage_version)) {
-        char version[VERSION_BYTES];
-        text_escape(f->meta.storage_version, version, sizeof version);
-        return kerr_set(e, KERR_UNSUP,
-                        "%s was written by a newer etcd: storage version %s, known are those up to "
-                        "%d.%d; ask that etcd itself, with --endpoints",
-                        f->b->name, version, MVCC_MAJOR_KNOWN, MVCC_MINOR_KNOWN);
-    }
-    if (f->record_count > 0 ? !f->has_meta : f->has_others) {
-        return kerr_set(e, KERR_FORMAT, "%s: damaged: it has no bucket %s", f->b->name,
-                        f->has_meta ? MVCC_BUCKET_KEY : MVCC_BUCKET_META);
-    }
-    return history_is_whole(&f->history, &f->meta)
-               ? KERR_OK
-               : bbolt_damaged(f->b, f->history.where, e,
-                               "a record of etcd, but %s, which no compaction explains",
-                               f->history.what);
-}
-
-/* What lies behind the items of a page waits for the prefixes. */
-static enum kerr note_slack(void *ctx, struct bytes slack, struct kerrinfo *e)
-{
-    struct feed *f = ctx;
-    void *rows = f->slacks;
-    void *row = NULL;
-    enum kerr k = tell(f, slack.len, e);
-    if (k != KERR_OK || scan_is_zero(slack)) {
-        return k;
-    }
-    k = tables_grow(f->audit->wanted.memory, &rows, &f->slack_count, sizeof *f->slacks, SIZE_MAX,
-                    "pages", &row, e);
-    f->slacks = rows;
-    if (k == KERR_OK) {
-        *(struct bytes *)row = slack;
-    }
-    return k;
-}
-
-/* ---- then: counting ---- */
-
-/* A record that the walk has read; where the file has changed since, whatever stands there now. */
-static enum kerr read_again(const struct feed *f, uint64_t record, struct item *ret,
-                            struct kerrinfo *e)
-{
-    const struct bytes file = f->b->file;
-    bool is_tombstone = (f->records[record] & TOMBSTONE) != 0;
-    struct bytes from = record_from(f, record);
-    /* bbolt puts each value behind its key. */
-    size_t len = is_tombstone ? MVCC_TOMBSTONE_BYTES : MVCC_REVISION_BYTES;
-    size_t used = 0;
-    ret->is_empty = false;
-    bool is_good = (size_t)(from.ptr - file.ptr) >= len &&
-                   mvcc_revision_read(bytes_of(from.ptr - len, len), &ret->revision);
-    if (is_tombstone) {
-        is_good = is_good && mvcc_key_of(from, &ret->kv.key);
-    } else if ((f->records[record] & VALUELESS) != 0) {
-        is_good = is_good && mvcc_key_value_head(from, &ret->kv);
-    } else {
-        is_good = is_good && mvcc_key_value_cut(from, &ret->kv, &used);
-    }
-    return is_good ? KERR_OK
-                   : kerr_set(e, KERR_FORMAT, "%s: the file changed while it was read", f->b->name);
-}
-
-static enum kerr note_revision(struct feed *f, const struct item *item, bool is_latest,
-                               struct kerrinfo *e)
-{
-    const struct audit_revision r = {.when = item->revision.is_tombstone ? AUDIT_IS_DELETION
-                                             : is_latest                 ? AUDIT_IS_LIVE
-                                                                         : AUDIT_IS_OLDER,
-                                     .key = item->kv.key,
-                                     .value = item->kv.value,
-                                     .revision = item->revision.main,
-                                     .create_revision = item->kv.create_revision,
-                                     .version = item->kv.version};
-    return audit_revision(f->audit, &r, e);
-}
-
-static enum kerr count_record(struct feed *f, uint64_t record, struct kerrinfo *e)
-{
-    struct item item = {.is_empty = false};
-    bool is_latest = (f->records[record] & SUPERSEDED) == 0;
-    if ((f->records[record] & EMPTY) != 0) {
-        return KERR_OK;
-    }
-    enum kerr k = read_again(f, record, &item, e);
-    k = k == KERR_OK ? tell(f, item.kv.key.len + item.kv.value.len, e) : k;
-    k = k == KERR_OK ? note_revision(f, &item, is_latest, e) : k;
-    if (k != KERR_OK || item.revision.is_tombstone) {
-        return k;
-    }
-    if (is_latest) {
-        return audit_live(f->audit, item.kv.key, item.kv.value, item.kv.mod_revision, e);
-    }
-    return audit_left_over(f->audit, AUDIT_OLD_REVISIONS, item.kv.key, item.kv.value, e);
-}
-
-static enum kerr count_records(struct feed *f, struct kerrinfo *e)
+/* Of some records those that count by themselves go to the batch. */
+static enum kerr tally_some(struct feed *f, size_t from, size_t to, struct kerrinfo *e)
 {
     enum kerr k = KERR_OK;
-    for (uint64_t i = 0; i < f->record_count && k == KERR_OK; i++) {
-        if (i + AHEAD < f->record_count) {
-            __builtin_prefetch(record_from(f, i + AHEAD).ptr);
+    for (size_t i = from; i < to && k == KERR_OK; i++) {
+        bool is_latest = false;
+        uint16_t sort = records_sort(&f->records, i, &is_latest);
+        struct tally *t = &f->tallies[sort >> SORTS_BITS][sort & ((1 << SORTS_BITS) - 1)];
+        if (t->is_counted) {
+            *(is_latest ? &t->live : &t->old) += 1;
+        } else {
+            k = batch_add_numbers(f->audit, i, i + 1, read_value, f, e);
         }
+    }
+    return k;
+}
+
+static enum kerr count_tally(struct feed *f, const struct tally *t, struct kerrinfo *e)
+{
+    enum kerr k = t->live > 0 ? count_items(f->audit, &t->item, t->live, e) : KERR_OK;
+    if (k == KERR_OK && t->old > 0) {
+        k = count_left_over(f->audit, AUDIT_OLD_REVISIONS, t->item.key, &t->item.v, t->old, e);
+    }
+    return k;
+}
+
+static enum kerr count_tallies(struct feed *f, unsigned worker, struct kerrinfo *e)
+{
+    size_t count = sorts_count(f->records.sorts, worker);
+    enum kerr k = KERR_OK;
+    for (size_t i = 1; i <= count && k == KERR_OK; i++) {
+        k = count_tally(f, &f->tallies[worker][i], e);
+    }
+    return k;
+}
+
+static enum kerr count_each(struct feed *f, size_t from, size_t to, struct kerrinfo *e)
+{
+    enum kerr k = KERR_OK;
+    for (size_t i = from; i < to && k == KERR_OK; i++) {
         k = count_record(f, i, e);
     }
     return k;
 }
 
+static enum kerr count_some(struct feed *f, size_t from, size_t to, struct kerrinfo *e)
+{
+    if (f->audit->object != NULL) {
+        return count_each(f, from, to, e);
+    }
+    return f->tallies[0] == NULL ? batch_add_numbers(f->audit, from, to, read_value, f, e)
+                                 : tally_some(f, from, to, e);
+}
+
+static enum kerr count_records(struct feed *f, struct kerrinfo *e)
+{
+    unsigned sorters = has_sorts(f) ? AUDIT_THREADS_MAX : 0;
+    size_t count = f->records.count;
+    enum kerr k = KERR_OK;
+    for (unsigned i = 0; i < sorters && k == KERR_OK; i++) {
+        k = take_samples(f, i, e);
+    }
+    for (size_t from = 0; from < count && k == KERR_OK; from += STEP) {
+        size_t to = count - from < STEP ? count : from + STEP;
+        k = count_some(f, from, to, e);
+        k = k == KERR_OK ? tell(f, f->b->file.len / count * (to - from), e) : k;
+    }
+    k = k == KERR_OK ? audit_settle(f->audit, e) : k;
+    for (unsigned i = 0; i < sorters && k == KERR_OK; i++) {
+        k = count_tallies(f, i, e);
+    }
+    return k == KERR_OK ? check_unchanged(f, e) : k;
+}
+
 static enum kerr count_slacks(struct feed *f, struct kerrinfo *e)
 {
+    const struct records *r = &f->records;
     enum kerr k = KERR_OK;
-    for (size_t i = 0; i < f->slack_count && k == KERR_OK; i++) {
-        k = tell(f, f->slacks[i].len, e);
-        k = k == KERR_OK ? audit_scan(f->audit, AUDIT_PAGE_SLACK, f->slacks[i], e) : k;
+    for (size_t i = 0; i < r->slack_count && k == KERR_OK; i++) {
+        k = tell(f, 0, e);
+        k = k == KERR_OK ? audit_scan(f->audit, AUDIT_PAGE_SLACK, r->slacks[i], e) : k;
     }
     return k;
 }
@@ -331,32 +266,38 @@ static enum kerr count_free(struct feed *f, struct kerrinfo *e)
     return k;
 }
 
-static enum kerr read_all(struct feed *f, struct kerrinfo *e)
-{
-    const struct bbolt_visit visit = {.item = note_item, .slack = note_slack, .ctx = f};
-    enum kerr k = bbolt_walk(f->b, &visit, e);
-    k = k == KERR_OK ? check_whole(f, e) : k;
-    k = k == KERR_OK ? audit_take_prefixes(f->audit, e) : k;
-    k = k == KERR_OK ? count_records(f, e) : k;
-    k = k == KERR_OK ? count_slacks(f, e) : k;
-    return k == KERR_OK ? count_free(f, e) : k;
-}
-
 static uint64_t larger(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
 }
 
+static void take_records(struct feed *f)
+{
+    const struct records *r = &f->records;
+    const struct mvcc_meta *meta = &r->meta;
+    f->found.has_records = true;
+    f->found.record_count = r->count;
+    f->found.tombstone_count = r->tombstones;
+    f->found.compact_revision = meta->finished_compact;
+    f->found.revision =
+        larger(r->revision, larger(meta->finished_compact, meta->scheduled_compact));
+}
+
+static enum kerr read_all(struct feed *f, struct kerrinfo *e)
+{
+    enum kerr k = records_read(f->audit, f->b, tell, f, &f->records, e);
+    take_records(f);
+    k = k == KERR_OK ? audit_take_prefixes(f->audit, e) : k;
+    k = k == KERR_OK && f->audit->batch == NULL ? batch_begin(f->audit, e) : k;
+    k = k == KERR_OK ? count_records(f, e) : k;
+    k = k == KERR_OK ? count_slacks(f, e) : k;
+    return k == KERR_OK ? count_free(f, e) : k;
+}
+
 enum kerr audit_db(struct audit *a, struct bbolt *b, audit_progress_fn *progress,
                    void *progress_ctx, struct audit_store *ret, struct kerrinfo *e)
 {
-    struct memory *m = a->wanted.memory;
-    struct feed f = {.audit = a,
-                     .b = b,
-                     .latest.memory = m,
-                     .history = history_start(),
-                     .progress = progress,
-                     .progress_ctx = progress_ctx};
+    struct feed f = {.audit = a, .b = b, .progress = progress, .progress_ctx = progress_ctx};
     audit_shows(a, AUDIT_OLD_REVISIONS);
     audit_shows(a, AUDIT_FREE_PAGES);
     audit_shows(a, AUDIT_PAGE_SLACK);
@@ -364,16 +305,14 @@ enum kerr audit_db(struct audit *a, struct bbolt *b, audit_progress_fn *progress
     if (k == KERR_STATE && audit_is_stopped(a)) {
         f.found.is_partial = true;
         kerr_clear(e);
-        k = KERR_OK;
+        k = audit_settle(a, e);
     }
-    index_done(&f.latest);
-    tables_free(m, f.records, f.record_count, sizeof *f.records);
-    tables_free(m, f.slacks, f.slack_count, sizeof *f.slacks);
+    batch_wait(a);
+    for (size_t i = 0; i < AUDIT_THREADS_MAX; i++) {
+        free(f.tallies[i]);
+    }
+    records_done(&f.records);
     if (k == KERR_OK) {
-        f.found.has_records = true;
-        f.found.compact_revision = f.meta.finished_compact;
-        f.found.revision =
-            larger(f.found.revision, larger(f.meta.finished_compact, f.meta.scheduled_compact));
         *ret = f.found;
     }
     return k;

@@ -4,9 +4,9 @@
  * an etcd that does not run. Shows old revisions, free pages and page slack. Beside it the
  * write-ahead log, which shows what was written lately.
  *
- * Two walks over the file, which is mapped, not read: the first finds the latest revision of each
- * key, in a table of 16 bytes for each key that ever was in the file's revisions and a list of 8
- * for each revision, times at most four while they grow; the second counts.
+ * The file is mapped, not read, and walked on several threads (audit/records.h, which says what
+ * memory that takes): that finds each record, the latest of each key, and those that count alike.
+ * Then all others are looked at (audit/batch.h), or all where there is a proof to find.
  *
  * Codes: those of stored/bbolt.h and audit/audit.h.
  */

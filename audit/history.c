@@ -3,7 +3,7 @@
 
 struct history history_start(void)
 {
-    return (struct history){.last = 1};
+    return (struct history){.is_begun = true, .last.main = 1}; /* behind which etcd begins */
 }
 
 static void miss(struct history *h, uint64_t needs, const uint8_t *where, const char *what)
@@ -17,46 +17,64 @@ static void miss(struct history *h, uint64_t needs, const uint8_t *where, const 
 
 void history_revision(struct history *h, const struct mvcc_revision *r, const uint8_t *where)
 {
-    if (r->main > h->last + 1) {
+    if (!h->is_begun) {
+        h->is_begun = true;
+        h->first = *r;
+        h->first_at = where;
+        h->last = *r;
+        return;
+    }
+    if (r->main > h->last.main + 1) {
         miss(h, r->main - 1, where, "revisions before it are missing");
     }
-    if (r->sub > (r->main == h->last ? h->sub + 1 : 0)) {
+    if (r->sub > (r->main == h->last.main ? h->last.sub + 1 : 0)) {
         miss(h, r->main, where, "parts of its transaction are missing");
     }
-    h->last = r->main;
-    h->sub = r->sub;
+    h->last = *r;
 }
 
-/* What a key's record says must follow from the one before. */
-static bool follows(const struct mvcc_key_value *kv, const struct history_before *before)
+void history_join(struct history *h, const struct history *part)
 {
-    return before->kv == NULL || before->is_tombstone
-               ? kv->version == 1
-               : kv->version == before->kv->version + 1 &&
-                     kv->create_revision == before->kv->create_revision;
+    if (part->is_begun) {
+        history_revision(h, &part->first, part->first_at);
+        h->last = part->last;
+    }
+    miss(h, part->needs, part->where, part->what);
 }
 
-bool history_record(struct history *h, const struct mvcc_revision *r,
+bool history_is_sound(const struct mvcc_revision *r, const struct mvcc_key_value *kv)
+{
+    if (r->is_tombstone) {
+        return kv->value.len == 0;
+    }
+    return kv->mod_revision == r->main && kv->create_revision > 0 && kv->version > 0 &&
+           kv->create_revision <= kv->mod_revision &&
+           (kv->version == 1 || kv->create_revision < kv->mod_revision);
+}
+
+/* A first version of an older creation: only what was taken over from etcd 2 has that. */
+bool history_is_first(const struct mvcc_revision *r, const struct mvcc_key_value *kv)
+{
+    return !r->is_tombstone && kv->version == 1 && kv->create_revision == kv->mod_revision;
+}
+
+void history_record(struct history *h, const struct mvcc_revision *r,
                     const struct mvcc_key_value *kv, const struct history_before *before,
                     const uint8_t *where)
 {
+    bool has_live = before->kv != NULL && !before->is_tombstone;
     if (r->is_tombstone) {
-        if (before->kv == NULL || before->is_tombstone) {
+        if (!has_live) {
             miss(h, r->main, where, "what it deletes is missing");
         }
-        return true;
+        return;
     }
-    if (kv->mod_revision != r->main || kv->version == 0 ||
-        (kv->version > 1 && kv->create_revision == kv->mod_revision) ||
-        kv->create_revision > kv->mod_revision) {
-        return false;
-    }
-    /* A first version of an older creation: only what was taken over from etcd 2 has that. */
-    bool is_taken_over = kv->version == 1 && kv->create_revision < kv->mod_revision;
-    if (is_taken_over || !follows(kv, before)) {
+    bool follows = has_live ? kv->version == before->kv->version + 1 &&
+                                  kv->create_revision == before->kv->create_revision
+                            : history_is_first(r, kv);
+    if (!follows) {
         miss(h, r->main, where, "the version of its key before is missing");
     }
-    return true;
 }
 
 void history_bump(struct history *h, const struct mvcc_revision *r, const uint8_t *where)

@@ -17,8 +17,10 @@
 #include "stored/mvcc.h"
 
 struct history {
-    uint64_t last; /* revision; etcd begins behind 1 */
-    uint64_t sub;
+    bool is_begun;
+    struct mvcc_revision first;
+    const uint8_t *first_at;
+    struct mvcc_revision last;
     uint64_t needs; /* the lowest compaction that explains what is missing; 0: nothing is */
     const uint8_t *where;
     const char *what; /* static */
@@ -30,12 +32,20 @@ struct history_before {
     bool is_tombstone;
 };
 
+/* Of a whole database. One that is all zero is for a part, which history_join puts behind what is
+ * before it. */
 struct history history_start(void);
 /* The next record, whose revision stands at `where`. */
 void history_revision(struct history *h, const struct mvcc_revision *r, const uint8_t *where);
-/* The same record as one of its key; `kv` is its head, or of a tombstone only the key. False when
- * it contradicts itself. */
-bool history_record(struct history *h, const struct mvcc_revision *r,
+/* Takes over what a part says that follows. */
+void history_join(struct history *h, const struct history *part);
+/* Whether a record says of itself what etcd may have written. */
+bool history_is_sound(const struct mvcc_revision *r, const struct mvcc_key_value *kv);
+/* Such a record made its key: nothing of it need be before. */
+bool history_is_first(const struct mvcc_revision *r, const struct mvcc_key_value *kv);
+/* A sound record as one of its key, in the order of revisions for each key; of a tombstone `kv` is
+ * not looked at. */
+void history_record(struct history *h, const struct mvcc_revision *r,
                     const struct mvcc_key_value *kv, const struct history_before *before,
                     const uint8_t *where);
 /* A record without bytes: the one of `etcdutl snapshot restore --bump-revision`, which is

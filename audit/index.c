@@ -4,9 +4,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #define FIRST_SIZE 1024
+#define HUGE_PAGE  ((size_t)2 << 20) /* a divisor of all larger tables */
 #define ODD        0x9e3779b97f4a7c15ULL
 
 static pthread_once_t seed_once = PTHREAD_ONCE_INIT;
@@ -75,15 +77,30 @@ static void put(struct index *x, struct index_slot slot)
     x->count++;
 }
 
-static enum kerr grow(struct index *x, struct kerrinfo *e)
+/* Large ones lie in huge pages, which exist before the first look at them: a page that is looked at
+ * first and written to then costs two faults, and a word to every other CPU. */
+static struct index_slot *slots_new(size_t size)
 {
-    struct index larger = {.size = x->size == 0 ? FIRST_SIZE : x->size * 2, .memory = x->memory};
+    size_t bytes = size * sizeof(struct index_slot);
+    if (bytes < HUGE_PAGE) {
+        return calloc(size, sizeof(struct index_slot));
+    }
+    struct index_slot *slots = aligned_alloc(HUGE_PAGE, bytes);
+    if (slots != NULL) {
+        memset(slots, 0, bytes);
+    }
+    return slots;
+}
+
+static enum kerr grow(struct index *x, size_t size, struct kerrinfo *e)
+{
+    struct index larger = {.size = size, .memory = x->memory};
     enum kerr k = memory_take(x->memory, larger.size * sizeof *larger.slots,
                               "a larger table of what was seen", e);
     if (k != KERR_OK) {
         return k;
     }
-    larger.slots = calloc(larger.size, sizeof *larger.slots);
+    larger.slots = slots_new(larger.size);
     if (larger.slots == NULL) {
         memory_give(x->memory, larger.size * sizeof *larger.slots);
         return kerr_set(e, KERR_NOMEM, "no memory for a table of %zu rows", larger.size);
@@ -98,9 +115,26 @@ static enum kerr grow(struct index *x, struct kerrinfo *e)
     return KERR_OK;
 }
 
+/* Whether it is fuller than it should be. */
+static bool is_full(size_t count, size_t size)
+{
+    return count * 4 > size * 3;
+}
+
+enum kerr index_reserve(struct index *x, size_t count, struct kerrinfo *e)
+{
+    size_t size = x->size == 0 ? FIRST_SIZE : x->size;
+    while (is_full(count, size)) {
+        size *= 2;
+    }
+    return size == x->size ? KERR_OK : grow(x, size, e);
+}
+
 enum kerr index_add(struct index *x, uint64_t hash, uint64_t value, struct kerrinfo *e)
 {
-    enum kerr k = (x->count + 1) * 4 > x->size * 3 ? grow(x, e) : KERR_OK;
+    enum kerr k = is_full(x->count + 1, x->size)
+                      ? grow(x, x->size == 0 ? FIRST_SIZE : x->size * 2, e)
+                      : KERR_OK;
     if (k == KERR_OK) {
         put(x, (struct index_slot){.hash = hash, .value = value});
     }

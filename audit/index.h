@@ -35,6 +35,15 @@ typedef bool index_is_fn(const void *ctx, uint64_t value);
 uint64_t *index_find(const struct index *x, uint64_t hash, index_is_fn *is, const void *ctx);
 /* Adds without looking whether it is there. NOMEM. */
 enum kerr index_add(struct index *x, uint64_t hash, uint64_t value, struct kerrinfo *e) MUST_CHECK;
+/* Makes room for so many without growing. NOMEM. */
+enum kerr index_reserve(struct index *x, size_t count, struct kerrinfo *e) MUST_CHECK;
+/* The hash is looked for soon. */
+static inline void index_prefetch(const struct index *x, uint64_t hash)
+{
+    if (x->size > 0) {
+        __builtin_prefetch(&x->slots[hash & (x->size - 1)]);
+    }
+}
 /* Empties it; all zero is fine. */
 void index_done(struct index *x);
 #define AUTO_INDEX AUTO(index_done) struct index

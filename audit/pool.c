@@ -5,8 +5,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define SHARE 16 /* indexes that a thread takes at once */
-
 struct pool {
     pthread_mutex_t mutex;
     pthread_cond_t begins; /* a loop, or the end */
@@ -19,18 +17,19 @@ struct pool {
     bool is_over;
     atomic_size_t next;
     size_t end;
+    size_t share; /* indexes that a thread takes at once */
     pool_fn *fn;
     void *ctx;
 };
 
 static void work(struct pool *p, unsigned worker)
 {
-    size_t from = atomic_fetch_add(&p->next, SHARE);
+    size_t from = atomic_fetch_add(&p->next, p->share);
     while (from < p->end) {
-        for (size_t i = from; i < p->end && i < from + SHARE; i++) {
+        for (size_t i = from; i < p->end && i < from + p->share; i++) {
             p->fn(p->ctx, worker, i);
         }
-        from = atomic_fetch_add(&p->next, SHARE);
+        from = atomic_fetch_add(&p->next, p->share);
     }
 }
 
@@ -74,6 +73,7 @@ enum kerr pool_new(unsigned threads, struct pool **ret, struct kerrinfo *e)
         }
         p->count++;
     }
+    p->share = 1; /* pool_wait reads it without a loop too */
     *ret = p;
     return KERR_OK;
 }
@@ -96,12 +96,13 @@ void pool_free(struct pool *p)
     free(p);
 }
 
-void pool_start(struct pool *p, size_t count, pool_fn *fn, void *ctx)
+void pool_start(struct pool *p, size_t count, size_t share, pool_fn *fn, void *ctx)
 {
     (void)pthread_mutex_lock(&p->mutex);
     p->fn = fn;
     p->ctx = ctx;
     p->end = count;
+    p->share = share;
     p->busy = p->count;
     p->loop++;
     atomic_store(&p->next, 0);

@@ -80,6 +80,21 @@ static enum kerr note_found(struct audit *a, struct bytes key, struct kerrinfo *
     return k;
 }
 
+bool prefix_is_news(const struct audit *a, struct bytes key)
+{
+    struct bytes prefix;
+    if (a->wanted.prefix_count > 0) {
+        return a->wanted.prefix_count > 1 || !begins(key, a->prefixes[0]);
+    }
+    return resource_prefix_of(key, &prefix);
+}
+
+bool prefix_is_settled(const struct audit *a)
+{
+    return a->wanted.prefix_count > 0 ? a->tables->prefix_has_keys[0]
+                                      : a->tables->has_default_prefix;
+}
+
 enum kerr audit_note_key(struct audit *a, struct bytes key, struct kerrinfo *e)
 {
     struct audit_tables *t = a->tables;

@@ -18,9 +18,9 @@ static const char no_object[] = "it opens, and what it holds is no object of Kub
 struct prove {
     struct unwrap *seeds;
     unsigned threads;
-    struct opener *openers[PROVE_THREADS_MAX];
-    enum kerr failed[PROVE_THREADS_MAX];
-    struct kerrinfo failures[PROVE_THREADS_MAX];
+    struct opener *openers[AUDIT_THREADS_MAX];
+    enum kerr failed[AUDIT_THREADS_MAX];
+    struct kerrinfo failures[AUDIT_THREADS_MAX];
     uint64_t taken; /* of the limit */
 };
 

@@ -10,8 +10,6 @@
 
 #include "audit/tables.h"
 
-#define PROVE_THREADS_MAX 4 /* with more, reading is what takes the time */
-
 /* Sets a->prove, for so many threads. NOMEM. */
 enum kerr prove_begin(struct audit *a, unsigned threads, struct kerrinfo *e) MUST_CHECK;
 void prove_end(struct audit *a);

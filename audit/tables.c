@@ -20,11 +20,14 @@ static size_t room_for(size_t count)
     return room;
 }
 
-/* Rows double whenever there is no room for another. While they are moved both arrays are there. */
-static enum kerr make_room(struct memory *m, void **rows, size_t count, size_t row_bytes,
-                           const char *what, struct kerrinfo *e)
+/* Rows double whenever there is no room for more. While they are moved both arrays are there. */
+static enum kerr make_room(struct memory *m, void **rows, size_t count, size_t more,
+                           size_t row_bytes, const char *what, struct kerrinfo *e)
 {
-    size_t room = room_for(count + 1);
+    size_t room = room_for(count + more);
+    if (room == room_for(count)) {
+        return KERR_OK;
+    }
     enum kerr k = memory_take(m, room * row_bytes, what, e); /* of rows under 2 kB, below 2^33 */
     if (k != KERR_OK) {
         return k;
@@ -44,8 +47,7 @@ enum kerr tables_grow(struct memory *m, void **rows, size_t *count, size_t row_b
     if (*count == max) {
         return kerr_set(e, KERR_LIMIT, "more than %zu %s", max, what);
     }
-    enum kerr k =
-        *count == room_for(*count) ? make_room(m, rows, *count, row_bytes, what, e) : KERR_OK;
+    enum kerr k = make_room(m, rows, *count, 1, row_bytes, what, e);
     if (k != KERR_OK) {
         return k;
     }
@@ -53,6 +55,14 @@ enum kerr tables_grow(struct memory *m, void **rows, size_t *count, size_t row_b
     memset(*ret, 0, row_bytes);
     (*count)++;
     return KERR_OK;
+}
+
+enum kerr tables_extend(struct memory *m, void **rows, size_t *count, size_t more, size_t row_bytes,
+                        const char *what, struct kerrinfo *e)
+{
+    enum kerr k = make_room(m, rows, *count, more, row_bytes, what, e);
+    *count += k == KERR_OK ? more : 0;
+    return k;
 }
 
 void tables_free(struct memory *m, void *rows, size_t count, size_t row_bytes)
@@ -221,30 +231,53 @@ bool tables_expects(const struct audit *a, const struct resource_key *key)
     return r.is_expected;
 }
 
+struct owner {
+    struct resource_key split;
+    bool is_inside;
+    char name[AUDIT_NAME_BYTES];
+    uint64_t hash;
+};
+
+static const uint64_t *find_owner(const struct audit *a, struct bytes key, struct owner *ret)
+{
+    ret->is_inside = tables_split(a, key, &ret->split);
+    if (ret->is_inside) {
+        resource_text(&ret->split, ret->name, sizeof ret->name);
+    } else {
+        memcpy(ret->name, TABLES_OUTSIDE, sizeof TABLES_OUTSIDE);
+    }
+    return find_resource(a, ret->name, &ret->hash);
+}
+
+bool tables_find_resource(const struct audit *a, struct bytes key, uint32_t *ret)
+{
+    struct owner owner;
+    const uint64_t *found = find_owner(a, key, &owner);
+    if (found != NULL) {
+        *ret = (uint32_t)*found;
+    }
+    return found != NULL;
+}
+
 enum kerr tables_resource(struct audit *a, struct bytes key, uint32_t *ret, struct kerrinfo *e)
 {
-    struct resource_key split;
-    const struct resource_key *of = tables_split(a, key, &split) ? &split : NULL;
-    char name[AUDIT_NAME_BYTES] = TABLES_OUTSIDE;
-    uint64_t hash = 0;
-    if (of != NULL) {
-        resource_text(of, name, sizeof name);
-    }
-    const uint64_t *found = find_resource(a, name, &hash);
+    struct owner owner;
+    const uint64_t *found = find_owner(a, key, &owner);
     if (found != NULL) {
         *ret = (uint32_t)*found;
         return KERR_OK;
     }
+    const struct resource_key *of = owner.is_inside ? &owner.split : NULL;
     void *rows = a->resources;
     void *row = NULL;
     batch_wait(a);
     enum kerr k = tables_grow(a->wanted.memory, &rows, &a->resource_count, sizeof *a->resources,
                               AUDIT_RESOURCES_MAX, "resources", &row, e);
     a->resources = rows;
-    k = k == KERR_OK ? index_add(&a->tables->resources, hash, a->resource_count - 1, e) : k;
+    k = k == KERR_OK ? index_add(&a->tables->resources, owner.hash, a->resource_count - 1, e) : k;
     if (k == KERR_OK) {
         struct audit_resource *r = row;
-        memcpy(r->name, name, sizeof name);
+        memcpy(r->name, owner.name, strlen(owner.name) + 1);
         r->is_named = of != NULL && !of->is_bookkeeping;
         expect_of(a, of, r);
         *ret = (uint32_t)(a->resource_count - 1);
@@ -267,19 +300,39 @@ static bool is_key_id(const void *ctx, uint64_t value)
            bytes_equal(row->id, w->row->id);
 }
 
-enum kerr tables_key_id(struct audit *a, const struct stored_value *v, struct audit_key_id **ret,
-                        struct kerrinfo *e)
+static const uint64_t *find_key_id(const struct audit *a, const struct stored_value *v,
+                                   struct audit_key_id *ret_wanted, uint64_t *ret_hash)
 {
-    struct audit_tables *t = a->tables;
     bool is_kms = v->class_of == VALUE_KMSV2 || v->class_of == VALUE_KMSV1;
-    struct audit_key_id wanted = {
+    *ret_wanted = (struct audit_key_id){
         .class_of = v->class_of,
         .provider = is_kms ? v->provider : bytes_of(NULL, 0),
         .id = is_kms ? v->kms.key_id : v->provider,
     };
-    uint64_t hash = index_hash(index_hash(index_seed() ^ v->class_of, wanted.provider), wanted.id);
-    struct key_wanted ctx = {a, &wanted};
-    const uint64_t *found = index_find(&t->key_ids, hash, is_key_id, &ctx);
+    struct key_wanted ctx = {a, ret_wanted};
+    *ret_hash =
+        index_hash(index_hash(index_seed() ^ v->class_of, ret_wanted->provider), ret_wanted->id);
+    return index_find(&a->tables->key_ids, *ret_hash, is_key_id, &ctx);
+}
+
+bool tables_find_key_id(const struct audit *a, const struct stored_value *v, uint32_t *ret)
+{
+    struct audit_key_id wanted;
+    uint64_t hash = 0;
+    const uint64_t *found = find_key_id(a, v, &wanted, &hash);
+    if (found != NULL) {
+        *ret = (uint32_t)*found;
+    }
+    return found != NULL;
+}
+
+enum kerr tables_key_id(struct audit *a, const struct stored_value *v, struct audit_key_id **ret,
+                        struct kerrinfo *e)
+{
+    struct audit_tables *t = a->tables;
+    struct audit_key_id wanted;
+    uint64_t hash = 0;
+    const uint64_t *found = find_key_id(a, v, &wanted, &hash);
     if (found != NULL) {
         *ret = &a->key_ids[*found];
         return KERR_OK;
@@ -295,13 +348,14 @@ enum kerr tables_key_id(struct audit *a, const struct stored_value *v, struct au
     }
     void *rows = a->key_ids;
     void *row = NULL;
+    batch_wait(a);
     k = tables_grow(a->wanted.memory, &rows, &a->key_id_count, sizeof *a->key_ids,
                     AUDIT_KEY_IDS_MAX, "key ids", &row, e);
     a->key_ids = rows;
-    k = k == KERR_OK ? index_add(&t->key_ids, hash, a->key_id_count - 1, e) : k;
     if (k == KERR_OK) {
         *ret = row;
         **ret = wanted;
+        k = index_add(&t->key_ids, hash, a->key_id_count - 1, e);
     }
     return k;
 }

@@ -6,6 +6,8 @@
 #include "audit/audit.h"
 #include "audit/index.h"
 
+#define AUDIT_THREADS_MAX 4 /* with more, reading is what takes the time */
+
 struct audit_tables {
     struct index resources; /* by name */
     struct index key_ids;   /* by class, provider and id */
@@ -20,6 +22,9 @@ struct audit_tables {
  */
 enum kerr tables_grow(struct memory *m, void **rows, size_t *count, size_t row_bytes, size_t max,
                       const char *what, void **ret, struct kerrinfo *e) MUST_CHECK;
+/* Appends `more` rows that the caller fills. */
+enum kerr tables_extend(struct memory *m, void **rows, size_t *count, size_t more, size_t row_bytes,
+                        const char *what, struct kerrinfo *e) MUST_CHECK;
 /* Frees such an array, and gives its memory back. */
 void tables_free(struct memory *m, void *rows, size_t count, size_t row_bytes);
 /* Adds a finding; a key that passes is copied. */
@@ -31,7 +36,9 @@ enum kerr tables_keep(struct audit *a, struct bytes *what, struct kerrinfo *e) M
 enum kerr tables_begin(struct audit *a, struct kerrinfo *e) MUST_CHECK;
 void tables_done(struct audit *a);
 
-/* The row of the resource that a key belongs to; its name is "(outside)" where there is none. */
+/* The row of the resource that a key belongs to; its name is "(outside)" where there is none.
+ * tables_resource makes it where tables_find_resource finds none yet, which is for any thread. */
+bool tables_find_resource(const struct audit *a, struct bytes key, uint32_t *ret);
 enum kerr tables_resource(struct audit *a, struct bytes key, uint32_t *ret,
                           struct kerrinfo *e) MUST_CHECK;
 /* What a key is of, below one of the prefixes; false where it begins with none. */
@@ -40,7 +47,9 @@ bool tables_split(const struct audit *a, struct bytes key, struct resource_key *
 bool tables_expects(const struct audit *a, const struct resource_key *key);
 #define TABLES_OUTSIDE "(outside)"
 
-/* The row of the key that a value is under; a->other_keys where there is room for no other. */
+/* The row of the key that a value is under; a->other_keys where there is room for no other.
+ * tables_key_id makes it where tables_find_key_id finds none yet, which is for any thread. */
+bool tables_find_key_id(const struct audit *a, const struct stored_value *v, uint32_t *ret);
 enum kerr tables_key_id(struct audit *a, const struct stored_value *v, struct audit_key_id **ret,
                         struct kerrinfo *e) MUST_CHECK;
 
@@ -59,6 +68,9 @@ struct audit_item {
     struct bytes key;
     uint64_t mod_revision;
     uint32_t resource;
+    bool has_key_id;    /* count_find has found its row */
+    uint32_t key_id;    /* then */
+    bool is_seed_known; /* and its seed is not new */
     bool is_stale;
     enum audit_rule rule; /* AUDIT_RULE_COUNT: none */
     struct stored_value v;
@@ -68,6 +80,10 @@ struct audit_item {
 };
 
 #define TABLES_PREFIX "/registry/" /* kube-apiserver's own */
+/* Whether audit_note_key is to be told of a key even where prefix_is_settled. On any thread. */
+bool prefix_is_news(const struct audit *a, struct bytes key);
+/* No key that is no news tells anything more. */
+bool prefix_is_settled(const struct audit *a);
 /* There are keys below a prefix that was given, and so below those that it begins with. */
 void prefix_has_keys(struct audit *a, struct bytes prefix);
 
@@ -76,8 +92,19 @@ void item_read(const struct audit *a, struct bytes value, struct audit_item *ite
 /* An object gives itself another name than its key in etcd does. On any thread. */
 bool item_is_moved(const struct audit *a, const struct audit_item *item, struct bytes object);
 
+/* Finds what an item is counted under, so that count_item need not. On any thread. */
+void count_find(const struct audit *a, struct audit_item *item);
 /* Adds a finished item to the counts and findings. */
 enum kerr count_item(struct audit *a, const struct audit_item *item, struct kerrinfo *e) MUST_CHECK;
+/* The same for as many of which all that counts is the same; one whose key is to be told, in a
+ * finding, is not silent and counts alone. */
+enum kerr count_items(struct audit *a, const struct audit_item *item, uint64_t times,
+                      struct kerrinfo *e) MUST_CHECK;
+bool count_is_silent(const struct audit_item *item);
+/* As audit_left_over, of so many values as the one that was read. */
+enum kerr count_left_over(struct audit *a, enum audit_place place, struct bytes key,
+                          const struct stored_value *v, uint64_t times,
+                          struct kerrinfo *e) MUST_CHECK;
 /* Equal for equal encrypted seeds; never 0. */
 uint64_t count_seed_hash(const struct stored_value *v);
 

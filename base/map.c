@@ -81,8 +81,8 @@ static void *read_ahead(void *ctx)
     for (size_t at = 0; is_good && at < a->data.len && !atomic_load(&a->is_over);) {
         size_t left = a->data.len - at;
         size_t len = left < AHEAD_BYTES ? left : AHEAD_BYTES;
-        /* Kernels before 5.14 do not know it; where the file is shorter by now it fails. */
-        is_good = madvise(address(a->data.ptr + at), len, MADV_POPULATE_READ) == 0;
+        /* From the disk only: to map pages is as cheap for whoever comes to them. */
+        is_good = madvise(address(a->data.ptr + at), len, MADV_WILLNEED) == 0;
         at += len;
     }
     return NULL;

@@ -9,7 +9,11 @@
 
 uint64_t memory_left(const struct memory *m)
 {
-    return m == NULL ? UINT64_MAX : m->max - (m->used < m->max ? m->used : m->max);
+    if (m == NULL) {
+        return UINT64_MAX;
+    }
+    uint64_t used = atomic_load(&m->used);
+    return m->max - (used < m->max ? used : m->max);
 }
 
 enum kerr memory_take(struct memory *m, uint64_t bytes, const char *what, struct kerrinfo *e)
@@ -17,20 +21,25 @@ enum kerr memory_take(struct memory *m, uint64_t bytes, const char *what, struct
     if (m == NULL) {
         return KERR_OK;
     }
-    if (bytes > memory_left(m)) {
-        return kerr_set(e, KERR_NOMEM,
-                        "%s of %llu MiB would go over the limit of memory: %llu of %llu MiB are "
-                        "taken; %s",
-                        what, MIB(bytes), MIB(m->used), MIB(m->max), m->advice);
-    }
-    m->used += bytes;
+    uint64_t used = atomic_load(&m->used);
+    do {
+        if (used > m->max || bytes > m->max - used) {
+            return kerr_set(
+                e, KERR_NOMEM,
+                "%s of %llu MiB would go over the limit of memory: %llu of %llu MiB are taken; %s",
+                what, MIB(bytes), MIB(used), MIB(m->max), m->advice);
+        }
+    } while (!atomic_compare_exchange_weak(&m->used, &used, used + bytes));
     return KERR_OK;
 }
 
 void memory_give(struct memory *m, uint64_t bytes)
 {
-    if (m != NULL) {
-        m->used -= bytes < m->used ? bytes : m->used;
+    if (m == NULL) {
+        return;
+    }
+    uint64_t used = atomic_load(&m->used);
+    while (!atomic_compare_exchange_weak(&m->used, &used, used - (bytes < used ? bytes : used))) {
     }
 }
 

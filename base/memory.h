@@ -4,21 +4,22 @@
  * first, and is refused where that goes over the limit; what it gives back counts no longer. What
  * is small, or has a maximum of its own, is part of what the limit begins with.
  *
- * A limit belongs to one thread.
+ * Taking and giving is safe on any thread.
  *
  * Codes: NOMEM.
  */
 #ifndef ETCDSEAL_BASE_MEMORY_H
 #define ETCDSEAL_BASE_MEMORY_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
 
 struct memory {
-    uint64_t max;       /* bytes */
-    uint64_t used;      /* of them */
-    const char *advice; /* what to do where it is not enough, behind "; "; static */
+    uint64_t max;          /* bytes */
+    _Atomic uint64_t used; /* of them */
+    const char *advice;    /* what to do where it is not enough, behind "; "; static */
 };
 
 /* `what`: for the message, such as "a table of 1024 findings". `m` NULL: there is no limit. */

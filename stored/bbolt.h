@@ -17,7 +17,8 @@
  * A snapshot of `etcdctl snapshot save` is the database with its SHA-256 behind it. It is
  * recognised by its size and checked on demand, since that takes as long as reading all of it.
  *
- * An object borrows the bytes and belongs to one thread. Views into them live as long as the bytes.
+ * An object borrows the bytes and belongs to one thread, but for bbolt_leaf_read. Views into them
+ * live as long as the bytes.
  *
  * Codes: FORMAT; UNSUP for another byte order or version, and for what holds no etcd; NOTFOUND for
  * a missing bucket; NOMEM; and whatever a callback returns.
@@ -54,21 +55,38 @@ void bbolt_close(struct bbolt *b); /* all zero is fine */
 /* FORMAT when the SHA-256 of a snapshot is not that of its bytes. */
 enum kerr bbolt_check_hash(const struct bbolt *b, struct kerrinfo *e) MUST_CHECK;
 
-/* Called with the items of all buckets, bucket by bucket, keys ascending. */
+/* A leaf of a bucket's tree: its run of pages, or the image in the bucket's own value. */
+struct bbolt_leaf {
+    struct bytes bucket; /* its name */
+    struct bytes run;
+    size_t count;       /* of items */
+    struct bytes bound; /* no key is smaller */
+    struct bytes limit; /* each key is; empty: there is no leaf behind */
+};
+
+/* Called with the leaves of all buckets, bucket by bucket, keys ascending. */
+typedef enum kerr bbolt_leaf_fn(void *ctx, const struct bbolt_leaf *leaf, struct kerrinfo *e);
+/* Called with the items of a leaf, keys ascending. */
 typedef enum kerr bbolt_item_fn(void *ctx, struct bytes bucket, struct bytes key,
                                 struct bytes value, struct kerrinfo *e);
 /* Called with what lies behind the last item of a page in use. */
 typedef enum kerr bbolt_slack_fn(void *ctx, struct bytes slack, struct kerrinfo *e);
 
 struct bbolt_visit {
+    bbolt_leaf_fn *leaf; /* NULL: each is read at once */
     bbolt_item_fn *item;
     bbolt_slack_fn *slack; /* NULL: not wanted */
     void *ctx;
 };
 
-/* Checks and walks everything that is in use. */
+/* Checks and walks everything that is in use. With `leaf` it leaves to the caller to read leaves,
+ * and has checked everything but what is in them. */
 enum kerr bbolt_walk(struct bbolt *b, const struct bbolt_visit *visit,
                      struct kerrinfo *e) MUST_CHECK;
+/* Checks a leaf, and hands its items and its slack to `visit`. On any thread, any number of leaves
+ * at a time. */
+enum kerr bbolt_leaf_read(const struct bbolt *b, const struct bbolt_leaf *leaf,
+                          const struct bbolt_visit *visit, struct kerrinfo *e) MUST_CHECK;
 
 /* After a whole walk: the next run of bytes from *at (0 at first) that no page in use covers; false
  * when there is none. */

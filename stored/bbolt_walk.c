@@ -10,30 +10,29 @@
 /* Bucket, as a value: root page u64 (0: an image of its one page follows), sequence u64. */
 #define BUCKET_BYTES 16
 
+/* A branch page whose elements are under way. */
 struct frame {
-    const uint8_t *page; /* its run of pages, or the image in a bucket's value */
-    size_t len;
+    struct bytes run;
     size_t count;
     size_t next;
-    size_t data_at; /* where data of the next element begins */
-    bool is_leaf;
-    bool is_inline;
-    struct bytes bound; /* no key below the page is smaller */
+    size_t data_at;      /* where data of the next element begins */
+    struct bytes bound;  /* no key below the page is smaller */
+    struct bytes before; /* key of the element before */
 };
 
 struct element {
     const uint8_t *at;
     struct bytes key;
     struct bytes value; /* of a leaf */
-    bool is_bucket;     /* of a leaf */
-    uint64_t page;      /* of a branch */
 };
 
 struct tree {
     struct bbolt *b;
     const struct bbolt_visit *visit;
     struct bytes bucket;
-    struct bytes last; /* key */
+    enum kerr (*leaf_fn)(struct tree *t, const struct bbolt_leaf *leaf, struct kerrinfo *e);
+    struct bbolt_leaf leaf; /* the last one: it waits for the key that ends it */
+    bool has_leaf;
     struct frame frames[BBOLT_DEPTH_MAX];
     size_t depth;
 };
@@ -79,8 +78,128 @@ static enum kerr take_run(struct bbolt *b, uint64_t page, const void *from, stru
     return KERR_OK;
 }
 
-/* Puts a page on the stack. */
-static enum kerr push(struct tree *t, struct bytes run, struct bytes bound, struct kerrinfo *e)
+/* ---- elements, of either kind of page ---- */
+
+struct sizes {
+    uint32_t at; /* from the element */
+    uint32_t key;
+    uint32_t value;
+};
+
+/* Checks that an element's data follow the one's before, and takes them. */
+static enum kerr take_data(const struct bbolt *b, struct bytes run, size_t number,
+                           const struct sizes *sizes, size_t *data_at, struct element *ret,
+                           struct kerrinfo *e)
+{
+    size_t element = PAGE_HEADER + number * ELEMENT_BYTES;
+    uint64_t from = element + (uint64_t)sizes->at;
+    uint64_t end = from + sizes->key + sizes->value;
+    const uint8_t *at = run.ptr + element;
+    if (from != *data_at || end > run.len) {
+        return bbolt_damaged(b, at, e,
+                             "element %zu has its %" PRIu32 " + %" PRIu32 " bytes at %" PRIu64
+                             ", expected at %zu and to end before %zu",
+                             number, sizes->key, sizes->value, from, *data_at, run.len);
+    }
+    *data_at = (size_t)end;
+    *ret = (struct element){at, bytes_of(run.ptr + from, sizes->key),
+                            bytes_of(run.ptr + from + sizes->key, sizes->value)};
+    return KERR_OK;
+}
+
+static enum kerr tell_slack(const struct bbolt_visit *visit, struct bytes slack, struct kerrinfo *e)
+{
+    return visit->slack == NULL || slack.len == 0 ? KERR_OK : visit->slack(visit->ctx, slack, e);
+}
+
+/* A run is as long as its elements need, or one page longer; an image ends with them. */
+static enum kerr end_page(const struct bbolt *b, const struct bbolt_visit *visit, struct bytes run,
+                          size_t count, size_t data_at, struct kerrinfo *e)
+{
+    size_t slack = run.len - data_at;
+    bool is_image = run.len % b->page_size != 0;
+    if (slack > (is_image ? 0 : b->page_size)) {
+        return bbolt_damaged(b, run.ptr + PAGE_COUNT, e,
+                             "%zu elements end at %zu of %zu bytes, too early", count, data_at,
+                             run.len);
+    }
+    return tell_slack(visit, bytes_of(run.ptr + data_at, slack), e);
+}
+
+/* ---- leaves ---- */
+
+typedef enum kerr element_fn(const void *ctx, const struct bbolt *b, const struct bbolt_leaf *leaf,
+                             const struct element *el, struct kerrinfo *e);
+
+/* Element number `i`; the page's bounds are for the first and the last. */
+static enum kerr check_order(const struct bbolt *b, const struct bbolt_leaf *leaf, size_t i,
+                             const struct element *el, struct bytes before, struct kerrinfo *e)
+{
+    if (el->key.len == 0 || (i == 0 && bytes_compare(el->key, leaf->bound) < 0)) {
+        return bbolt_damaged(b, el->at, e, "a key below that of the page above");
+    }
+    if (i > 0 && bytes_compare(el->key, before) <= 0) {
+        return bbolt_damaged(b, el->at, e, "a key that does not stand behind the one before");
+    }
+    if (i + 1 == leaf->count && leaf->limit.len > 0 && bytes_compare(el->key, leaf->limit) >= 0) {
+        return bbolt_damaged(b, el->at, e, "a key that does not stand before the next page's");
+    }
+    return KERR_OK;
+}
+
+static enum kerr read_leaf(const struct bbolt *b, const struct bbolt_leaf *leaf,
+                           const struct bbolt_visit *visit, element_fn *fn, const void *ctx,
+                           struct kerrinfo *e)
+{
+    struct element el = {.key = {0}};
+    size_t data_at = PAGE_HEADER + leaf->count * ELEMENT_BYTES;
+    enum kerr k = KERR_OK;
+    for (size_t i = 0; i < leaf->count && k == KERR_OK; i++) {
+        const uint8_t *at = leaf->run.ptr + PAGE_HEADER + i * ELEMENT_BYTES;
+        const struct sizes sizes = {load32(at + 4), load32(at + 8), load32(at + 12)};
+        struct bytes before = el.key;
+        k = take_data(b, leaf->run, i, &sizes, &data_at, &el, e);
+        k = k == KERR_OK ? check_order(b, leaf, i, &el, before, e) : k;
+        k = k == KERR_OK ? fn(ctx, b, leaf, &el, e) : k;
+    }
+    return k == KERR_OK ? end_page(b, visit, leaf->run, leaf->count, data_at, e) : k;
+}
+
+static enum kerr item_of_bucket(const void *ctx, const struct bbolt *b,
+                                const struct bbolt_leaf *leaf, const struct element *el,
+                                struct kerrinfo *e)
+{
+    const struct bbolt_visit *visit = ctx;
+    if (load32(el->at) == LEAF_IS_BUCKET) {
+        return kerr_set(e, KERR_UNSUP, "%s: a bucket inside of a bucket, which etcd never makes",
+                        b->name);
+    }
+    if (load32(el->at) != 0) {
+        return bbolt_damaged(b, el->at, e, "flags 0x%" PRIx32 " of an element", load32(el->at));
+    }
+    return visit->item(visit->ctx, leaf->bucket, el->key, el->value, e);
+}
+
+enum kerr bbolt_leaf_read(const struct bbolt *b, const struct bbolt_leaf *leaf,
+                          const struct bbolt_visit *visit, struct kerrinfo *e)
+{
+    return read_leaf(b, leaf, visit, item_of_bucket, visit, e);
+}
+
+/* ---- trees ---- */
+
+/* The last leaf, of which all is known now. */
+static enum kerr end_leaf(struct tree *t, struct kerrinfo *e)
+{
+    if (!t->has_leaf) {
+        return KERR_OK;
+    }
+    t->has_leaf = false;
+    return t->leaf_fn(t, &t->leaf, e);
+}
+
+/* Takes a page whose run is checked: a leaf, or a branch, which goes on the stack. */
+static enum kerr enter(struct tree *t, struct bytes run, struct bytes bound, struct kerrinfo *e)
 {
     unsigned flags = load16(run.ptr + PAGE_FLAGS);
     size_t count = load16(run.ptr + PAGE_COUNT);
@@ -98,136 +217,93 @@ static enum kerr push(struct tree *t, struct bytes run, struct bytes bound, stru
     if (t->depth == BBOLT_DEPTH_MAX) {
         return bbolt_damaged(t->b, run.ptr, e, "a tree of more than %d levels", BBOLT_DEPTH_MAX);
     }
-    t->frames[t->depth++] = (struct frame){.page = run.ptr,
-                                           .len = run.len,
-                                           .count = count,
-                                           .data_at = table,
-                                           .is_leaf = flags == PAGE_IS_LEAF,
-                                           .is_inline = run.len % t->b->page_size != 0,
-                                           .bound = bound};
-    return KERR_OK;
+    if (flags == PAGE_IS_BRANCH) {
+        t->frames[t->depth++] =
+            (struct frame){.run = run, .count = count, .data_at = table, .bound = bound};
+        return KERR_OK;
+    }
+    enum kerr k = end_leaf(t, e);
+    t->leaf = (struct bbolt_leaf){.bucket = t->bucket, .run = run, .count = count, .bound = bound};
+    t->has_leaf = true;
+    return k;
 }
 
-/* ---- elements ---- */
-
-static enum kerr read_element(const struct tree *t, struct frame *f, struct element *ret,
+/* A branch's first key may be smaller than the first one below it, of which it is a remainder. */
+static enum kerr check_branch(struct tree *t, const struct frame *f, const struct element *el,
                               struct kerrinfo *e)
 {
-    size_t element = PAGE_HEADER + f->next * ELEMENT_BYTES;
-    const uint8_t *at = f->page + element;
-    const uint8_t *sizes = at + (f->is_leaf ? 4 : 0);
-    uint64_t from = element + (uint64_t)load32(sizes);
-    uint64_t key = load32(sizes + 4);
-    uint64_t value = f->is_leaf ? load32(sizes + 8) : 0;
-    if (from != f->data_at || from + key + value > f->len) {
-        return bbolt_damaged(t->b, at, e,
-                             "element %zu has its %" PRIu64 " + %" PRIu64 " bytes at %" PRIu64
-                             ", expected at %zu and to end before %zu",
-                             f->next, key, value, from, f->data_at, f->len);
-    }
-    f->data_at = (size_t)(from + key + value);
-    f->next++;
-    *ret = (struct element){
-        .at = at,
-        .key = bytes_of(f->page + from, (size_t)key),
-        .value = bytes_of(f->page + from + key, (size_t)value),
-        .is_bucket = f->is_leaf && load32(at) == LEAF_IS_BUCKET,
-        .page = f->is_leaf ? 0 : load64(at + 8),
-    };
-    if (f->is_leaf && load32(at) > LEAF_IS_BUCKET) {
-        return bbolt_damaged(t->b, at, e, "flags 0x%" PRIx32 " of an element", load32(at));
-    }
-    return KERR_OK;
-}
-
-/* A branch's key may be smaller than the first one below it, of which it is a remainder. */
-static enum kerr check_order(struct tree *t, const struct frame *f, const struct element *el,
-                             struct kerrinfo *e)
-{
-    bool is_first = f->next == 1;
-    if (bytes_compare(el->key, f->bound) < 0 || (f->is_leaf && el->key.len == 0)) {
+    bool is_first = f->next == 0;
+    if (bytes_compare(el->key, f->bound) < 0) {
         return bbolt_damaged(t->b, el->at, e, "a key below that of the page above");
     }
-    bool is_behind = bytes_compare(el->key, t->last) > 0 || (!f->is_leaf && is_first);
-    if (!is_behind) {
+    if (!is_first && bytes_compare(el->key, f->before) <= 0) {
         return bbolt_damaged(t->b, el->at, e, "a key that does not stand behind the one before");
     }
-    if (f->is_leaf) {
-        t->last = el->key;
+    if (!is_first && t->has_leaf && t->leaf.limit.len == 0) {
+        t->leaf.limit = el->key;
     }
     return KERR_OK;
 }
 
-/* ---- trees ---- */
-
-typedef enum kerr leaf_fn(struct tree *t, const struct element *el, struct kerrinfo *e);
-
-static enum kerr tell_slack(const struct bbolt_visit *visit, struct bytes slack, struct kerrinfo *e)
-{
-    return visit->slack == NULL || slack.len == 0 ? KERR_OK : visit->slack(visit->ctx, slack, e);
-}
-
-/* A run is as long as its elements need, or one page longer; an image ends with them. */
-static enum kerr end_page(const struct tree *t, const struct frame *f, struct kerrinfo *e)
-{
-    size_t slack = f->len - f->data_at;
-    if (slack > (f->is_inline ? 0 : t->b->page_size)) {
-        return bbolt_damaged(t->b, f->page + PAGE_COUNT, e,
-                             "%zu elements end at %zu of %zu bytes, too early", f->count,
-                             f->data_at, f->len);
-    }
-    return tell_slack(t->visit, bytes_of(f->page + f->data_at, slack), e);
-}
-
-static enum kerr step(struct tree *t, leaf_fn *leaf, struct kerrinfo *e)
+static enum kerr step(struct tree *t, struct kerrinfo *e)
 {
     struct frame *f = &t->frames[t->depth - 1];
     if (f->next == f->count) {
         t->depth--;
-        return end_page(t, f, e);
+        return end_page(t->b, t->visit, f->run, f->count, f->data_at, e);
     }
-    struct element el;
-    enum kerr k = read_element(t, f, &el, e);
-    k = k == KERR_OK ? check_order(t, f, &el, e) : k;
-    if (k != KERR_OK || f->is_leaf) {
-        return k == KERR_OK ? leaf(t, &el, e) : k;
-    }
+    struct element el = {.at = NULL};
     struct bytes run = {0};
-    k = take_run(t->b, el.page, el.at, &run, e);
-    return k == KERR_OK ? push(t, run, el.key, e) : k;
+    const uint8_t *at = f->run.ptr + PAGE_HEADER + f->next * ELEMENT_BYTES;
+    const struct sizes sizes = {load32(at), load32(at + 4), 0};
+    enum kerr k = take_data(t->b, f->run, f->next, &sizes, &f->data_at, &el, e);
+    k = k == KERR_OK ? check_branch(t, f, &el, e) : k;
+    f->before = el.key;
+    f->next++;
+    k = k == KERR_OK ? take_run(t->b, load64(at + 8), at, &run, e) : k;
+    return k == KERR_OK ? enter(t, run, el.key, e) : k;
 }
 
-static enum kerr walk(struct tree *t, struct bytes root, leaf_fn *leaf, struct kerrinfo *e)
+static enum kerr walk(struct tree *t, struct bytes root, struct kerrinfo *e)
 {
-    enum kerr k = push(t, root, bytes_of(NULL, 0), e);
+    enum kerr k = enter(t, root, bytes_of(NULL, 0), e);
     while (k == KERR_OK && t->depth > 0) {
-        k = step(t, leaf, e);
+        k = step(t, e);
     }
-    return k;
+    return k == KERR_OK ? end_leaf(t, e) : k;
 }
 
-static enum kerr leaf_of_bucket(struct tree *t, const struct element *el, struct kerrinfo *e)
+static enum kerr leaf_of_bucket(struct tree *t, const struct bbolt_leaf *leaf, struct kerrinfo *e)
 {
-    if (el->is_bucket) {
-        return kerr_set(e, KERR_UNSUP, "%s: a bucket inside of a bucket, which etcd never makes",
-                        t->b->name);
-    }
-    return t->visit->item(t->visit->ctx, t->bucket, el->key, el->value, e);
+    return t->visit->leaf == NULL ? bbolt_leaf_read(t->b, leaf, t->visit, e)
+                                  : t->visit->leaf(t->visit->ctx, leaf, e);
 }
 
-static enum kerr leaf_of_root(struct tree *t, const struct element *el, struct kerrinfo *e)
+static enum kerr walk_bucket(const void *ctx, const struct bbolt *b, const struct bbolt_leaf *leaf,
+                             const struct element *el, struct kerrinfo *e)
 {
-    struct tree bucket = {.b = t->b, .visit = t->visit, .bucket = el->key};
-    if (!el->is_bucket || el->value.len < BUCKET_BYTES) {
-        return bbolt_damaged(t->b, el->at, e, "expected a bucket");
+    const struct tree *root = ctx;
+    struct tree bucket = {
+        .b = root->b, .visit = root->visit, .bucket = el->key, .leaf_fn = leaf_of_bucket};
+    (void)leaf;
+    if (load32(el->at) > LEAF_IS_BUCKET) {
+        return bbolt_damaged(b, el->at, e, "flags 0x%" PRIx32 " of an element", load32(el->at));
+    }
+    if (load32(el->at) != LEAF_IS_BUCKET || el->value.len < BUCKET_BYTES) {
+        return bbolt_damaged(b, el->at, e, "expected a bucket");
     }
     uint64_t page = load64(el->value.ptr);
     struct bytes run = bytes_of(el->value.ptr + BUCKET_BYTES, el->value.len - BUCKET_BYTES);
     if (page == 0 && run.len < PAGE_HEADER) {
-        return bbolt_damaged(t->b, el->at, e, "a bucket of %zu bytes", el->value.len);
+        return bbolt_damaged(b, el->at, e, "a bucket of %zu bytes", el->value.len);
     }
-    enum kerr k = page == 0 ? KERR_OK : take_run(t->b, page, el->at, &run, e);
-    return k == KERR_OK ? walk(&bucket, run, leaf_of_bucket, e) : k;
+    enum kerr k = page == 0 ? KERR_OK : take_run(root->b, page, el->at, &run, e);
+    return k == KERR_OK ? walk(&bucket, run, e) : k;
+}
+
+static enum kerr leaf_of_root(struct tree *t, const struct bbolt_leaf *leaf, struct kerrinfo *e)
+{
+    return read_leaf(t->b, leaf, t->visit, walk_bucket, t, e);
 }
 
 /* ---- the list of free pages ---- */
@@ -296,12 +372,12 @@ static enum kerr check_freelist(const struct bbolt *b, struct bytes run,
 
 enum kerr bbolt_walk(struct bbolt *b, const struct bbolt_visit *visit, struct kerrinfo *e)
 {
-    struct tree root = {.b = b, .visit = visit};
+    struct tree root = {.b = b, .visit = visit, .leaf_fn = leaf_of_root};
     struct bytes free_pages = {0};
     struct bytes run = {0};
     memset(b->reached, 0, (size_t)b->high_water / 8 + 1);
     enum kerr k = take_freelist(b, &free_pages, e);
     k = k == KERR_OK ? take_run(b, b->root, b->file.ptr, &run, e) : k;
-    k = k == KERR_OK ? walk(&root, run, leaf_of_root, e) : k;
+    k = k == KERR_OK ? walk(&root, run, e) : k;
     return k == KERR_OK ? check_freelist(b, free_pages, visit, e) : k;
 }

@@ -9,13 +9,9 @@ struct wire wire_on(struct bytes message)
     return (struct wire){.ptr = message.ptr, .len = message.len};
 }
 
-bool wire_varint(struct wire *w, uint64_t *ret)
+bool wire_long_varint(struct wire *w, uint64_t *ret)
 {
     uint64_t value = 0;
-    if (w->at < w->len && w->ptr[w->at] < 0x80) { /* nearly all of them */
-        *ret = w->ptr[w->at++];
-        return true;
-    }
     for (unsigned i = 0; i < VARINT_BYTES_MAX && w->at < w->len; i++) {
         uint8_t byte = w->ptr[w->at++];
         if (i == VARINT_BYTES_MAX - 1 && byte > 1) {

@@ -31,6 +31,14 @@ struct wire wire_on(struct bytes message);
 /* The next field; false at the end and, with `is_bad`, when there is none in what is left. */
 bool wire_next(struct wire *w, struct wire_field *ret);
 /* A number of at most ten bytes; false when it is cut or too long. */
-bool wire_varint(struct wire *w, uint64_t *ret);
+bool wire_long_varint(struct wire *w, uint64_t *ret);
+static inline bool wire_varint(struct wire *w, uint64_t *ret)
+{
+    if (w->at < w->len && w->ptr[w->at] < 0x80) { /* nearly all of them */
+        *ret = w->ptr[w->at++];
+        return true;
+    }
+    return wire_long_varint(w, ret);
+}
 
 #endif

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 
 #include "base/text.h"
-#include "stored/value.h"
+#include "stored/value_memo.h"
+#include "tests/lib/same_value.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -42,9 +43,39 @@ static void check_object(const struct stored_value *v, struct bytes all)
     }
 }
 
+/* A memo says what value_read says: at first, again, and of a value with other data. */
+static void check_memo(struct bytes all)
+{
+    static struct value_memo *memo; /* of all inputs */
+    struct kerrinfo e = {0};
+    struct stored_value read;
+    struct stored_value told;
+    bool is_known = false;
+    must(memo != NULL || value_memo_new(&memo, &e) == KERR_OK);
+    uint8_t *copy = malloc(all.len + 1);
+    must(copy != NULL);
+    for (size_t i = 0; i < all.len; i++) {
+        copy[i] = all.ptr[i];
+    }
+    struct bytes changed = bytes_of(copy, all.len);
+    value_read(all, &read);
+    for (size_t i = 0; i < 2; i++) {
+        unsigned slot = value_memo_read(memo, all, &told, &is_known);
+        must(is_same_value(&read, &told) && (!is_known || slot < VALUE_MEMO_SLOTS));
+    }
+    if (read.kms.data.len > 0) {
+        copy[read.kms.data.ptr - all.ptr] ^= 1;
+    }
+    value_read(changed, &read);
+    (void)value_memo_read(memo, changed, &told, &is_known);
+    must(is_same_value(&read, &told));
+    free(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct bytes all = bytes_of(data, size);
+    check_memo(all);
     struct stored_value v;
     value_read(all, &v);
     must(v.class_of < VALUE_CLASS_COUNT);

@@ -68,6 +68,11 @@ class Etcd:
         for i in range(0, len(rows), 100):
             self._call("/v3/kv/txn", {"success": rows[i:i + 100]})
 
+    def delete_many(self, keys):
+        rows = [{"requestDeleteRange": {"key": _b64(key)}} for key in keys]
+        for i in range(0, len(rows), 100):
+            self._call("/v3/kv/txn", {"success": rows[i:i + 100]})
+
     def compact(self):
         """To the newest revision, which it returns."""
         revision = int(self._call("/v3/kv/range", {"key": _b64("x")})["header"]["revision"])

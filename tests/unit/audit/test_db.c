@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file that changes while it is read: each byte, altered when the walk hands in its first item,
+ * A file that changes while it is read: each byte, altered when the walk hands in its first leaf,
  * and again behind the walk. A report or a refusal, and no step beyond the file, which the
  * sanitizers look at. What it holds: tests/cli/test_audit.py; what is damaged in it: test_damage.c.
  */
@@ -26,15 +26,19 @@ static void alter(void)
     }
 }
 
-static enum kerr item(void *ctx, struct bytes bucket, struct bytes key, struct bytes value,
-                      struct kerrinfo *e)
+static void alter_at_first(struct spy *spy)
 {
-    struct spy *spy = ctx;
     if (spy->is_first && !is_altered_behind) {
         alter();
     }
     spy->is_first = false;
-    return spy->visit->item(spy->visit->ctx, bucket, key, value, e);
+}
+
+static enum kerr leaf(void *ctx, const struct bbolt_leaf *found, struct kerrinfo *e)
+{
+    struct spy *spy = ctx;
+    alter_at_first(spy);
+    return spy->visit->leaf(spy->visit->ctx, found, e);
 }
 
 static enum kerr slack(void *ctx, struct bytes bytes, struct kerrinfo *e)
@@ -48,7 +52,7 @@ enum kerr __wrap_bbolt_walk(struct bbolt *b, const struct bbolt_visit *visit, st
 enum kerr __wrap_bbolt_walk(struct bbolt *b, const struct bbolt_visit *visit, struct kerrinfo *e)
 {
     struct spy spy = {visit, true};
-    const struct bbolt_visit spied = {.item = item, .slack = slack, .ctx = &spy};
+    const struct bbolt_visit spied = {.leaf = leaf, .slack = slack, .ctx = &spy};
     enum kerr k = __real_bbolt_walk(b, &spied, e);
     if (is_altered_behind) {
         alter();

@@ -34,7 +34,7 @@ static void every_index_once(void **state)
                 atomic_store(&calls[j], 0);
                 plain[j] = 0;
             }
-            pool_start(p, counts[i], note, calls);
+            pool_start(p, counts[i], 16, note, calls);
             pool_wait(p);
             for (size_t j = 0; j < COUNT; j++) {
                 assert_int_equal(atomic_load(&calls[j]), j < counts[i]);
@@ -55,7 +55,7 @@ static void many_short_loops(void **state)
     atomic_store(&calls[0], 0);
     for (unsigned i = 0; i < 5000; i++) {
         pool_wait(p); /* for nothing */
-        pool_start(p, 1, note, calls);
+        pool_start(p, 1, 1, note, calls);
         pool_wait(p);
     }
     assert_int_equal(plain[0], 5000);
@@ -71,7 +71,7 @@ static void freed_while_they_work(void **state)
     for (unsigned i = 0; i < 100; i++) {
         struct pool *p = NULL;
         assert_ok(&e, pool_new(3, &p, &e));
-        pool_start(p, COUNT, note, calls);
+        pool_start(p, COUNT, 16, note, calls);
         pool_free(p);
     }
 }

@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/records.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "audit/batch.h"
+#include "audit/history.h"
+#include "audit/pool.h"
+#include "base/text.h"
+
+#define LEAVES        1024 /* of a full set */
+#define LEAVES_FEW    2    /* of one where threads were asked for */
+#define SHARE         16   /* of them, that a thread takes at once */
+#define AHEAD         16   /* rows whose place in the index is fetched before they are looked at */
+#define VERSION_BYTES 32
+
+/* Flags of a row's place. */
+#define SUPERSEDED ((uint64_t)1 << 63) /* by a later record of the same key */
+#define TOMBSTONE  ((uint64_t)1 << 62)
+#define VALUELESS  ((uint64_t)1 << 61) /* what lies behind its version is not of it */
+#define FIRST      ((uint64_t)1 << 60) /* it made its key: nothing of it need be before */
+#define OFFSET     (((uint64_t)1 << OFFSET_BITS) - 1)
+
+/* Between flags and offset stands the sort. */
+#define OFFSET_BITS 44
+
+struct leaf {
+    struct bbolt_leaf leaf;
+    size_t row; /* of its first item */
+    struct history part;
+    uint32_t tombstones;
+    uint32_t firsts;
+    bool has_news;  /* one of its keys tells something of prefixes */
+    bool has_slack; /* that is not all zero */
+    struct bytes slack;
+};
+
+struct set {
+    struct leaf leaves[LEAVES];
+    size_t count;
+    size_t items;
+    size_t bytes;
+};
+
+struct walker {
+    struct audit *audit;
+    struct records *records;
+    records_tell_fn *tell;
+    void *tell_ctx;
+    struct pool *pool; /* NULL: no set was full yet */
+    size_t full;       /* leaves of a set, before it is handed on */
+    struct set *filled;
+    struct set *looked_at;
+    struct history history;
+    uint64_t firsts;
+    bool has_meta;   /* the bucket */
+    bool has_others; /* revisions in a bucket of another name */
+    pthread_mutex_t mutex;
+    size_t failed_at; /* the lowest index of what is looked at; SIZE_MAX: none */
+    enum kerr failed;
+    struct kerrinfo failure;
+};
+
+static enum kerr changed(const struct records *r, struct kerrinfo *e)
+{
+    return kerr_set(e, KERR_FORMAT, "%s: the file changed while it was read", r->b->name);
+}
+
+/* ---- one leaf, on any thread ---- */
+
+struct leaf_walk {
+    const struct walker *walker;
+    unsigned worker;
+    struct leaf *leaf;
+    size_t next; /* row */
+};
+
+static enum kerr read_record(const struct leaf_walk *w, struct bytes key, struct bytes value,
+                             struct mvcc_revision *ret_revision, struct mvcc_key_value *ret,
+                             struct kerrinfo *e)
+{
+    const struct bbolt *b = w->walker->records->b;
+    if (!mvcc_revision_read(key, ret_revision)) {
+        return bbolt_damaged(b, key.ptr, e, "a key of %zu bytes, expected a revision of etcd",
+                             key.len);
+    }
+    if (value.len == 0) {
+        return KERR_OK;
+    }
+    if (!mvcc_key_value_read(value, ret)) {
+        return bbolt_damaged(b, key.ptr, e, "revision %llu holds no KeyValue",
+                             (unsigned long long)ret_revision->main);
+    }
+    return history_is_sound(ret_revision, ret)
+               ? KERR_OK
+               : bbolt_damaged(b, key.ptr, e,
+                               "revision %llu holds a KeyValue of another revision, or one that "
+                               "etcd does not write",
+                               (unsigned long long)ret_revision->main);
+}
+
+static uint64_t flags_of(const struct mvcc_revision *revision, const struct mvcc_key_value *kv)
+{
+    if (revision->is_tombstone) {
+        return TOMBSTONE;
+    }
+    return (kv->value.len == 0 ? VALUELESS : 0) | (history_is_first(revision, kv) ? FIRST : 0);
+}
+
+static uint64_t sort_of(const struct leaf_walk *w, const struct mvcc_key_value *kv, size_t number)
+{
+    struct sorts *sorts = w->walker->records->sorts;
+    return sorts == NULL ? SORTS_NONE : sorts_of(sorts, w->worker, kv->key, kv->value, number);
+}
+
+static enum kerr note_record(void *ctx, struct bytes bucket, struct bytes key, struct bytes value,
+                             struct kerrinfo *e)
+{
+    struct leaf_walk *w = ctx;
+    struct leaf *l = w->leaf;
+    struct mvcc_revision revision = {0};
+    struct mvcc_key_value kv = {.key = {0}};
+    (void)bucket;
+    enum kerr k = read_record(w, key, value, &revision, &kv, e);
+    if (k != KERR_OK) {
+        return k;
+    }
+    size_t number = w->next++;
+    struct records_row *row = &w->walker->records->rows[number];
+    row->hash = 0;
+    row->place = (uint64_t)(value.ptr - w->walker->records->b->file.ptr);
+    history_revision(&l->part, &revision, key.ptr);
+    l->tombstones += revision.is_tombstone;
+    if (value.len == 0) {
+        history_bump(&l->part, &revision, key.ptr);
+        return KERR_OK;
+    }
+    row->hash = index_hash(index_seed(), kv.key);
+    row->place |= flags_of(&revision, &kv) | sort_of(w, &kv, number) << OFFSET_BITS;
+    l->firsts += (row->place & FIRST) != 0;
+    l->has_news = l->has_news || prefix_is_news(w->walker->audit, kv.key);
+    return KERR_OK;
+}
+
+static enum kerr note_slack(void *ctx, struct bytes slack, struct kerrinfo *e)
+{
+    const struct leaf_walk *w = ctx;
+    (void)e;
+    w->leaf->has_slack = !scan_is_zero(slack);
+    w->leaf->slack = slack;
+    return KERR_OK;
+}
+
+static void fail(struct walker *r, size_t index, enum kerr k, const struct kerrinfo *e)
+{
+    (void)pthread_mutex_lock(&r->mutex);
+    if (index < r->failed_at) {
+        r->failed_at = index;
+        r->failed = k;
+        r->failure = *e;
+    }
+    (void)pthread_mutex_unlock(&r->mutex);
+}
+
+static void read_leaf(void *ctx, unsigned worker, size_t index)
+{
+    struct walker *r = ctx;
+    struct leaf *l = &r->looked_at->leaves[index];
+    struct leaf_walk walk = {r, worker, l, l->row};
+    const struct bbolt_visit visit = {.item = note_record, .slack = note_slack, .ctx = &walk};
+    struct kerrinfo e = {0};
+    if (index + 1 < r->looked_at->count) {
+        __builtin_prefetch(l[1].leaf.run.ptr);
+    }
+    enum kerr k = bbolt_leaf_read(r->records->b, &l->leaf, &visit, &e);
+    if (k != KERR_OK) {
+        fail(r, index, k, &e);
+    }
+}
+
+/* ---- one set of leaves ---- */
+
+static void start(struct walker *r, size_t count, size_t share, pool_fn *fn)
+{
+    if (r->pool != NULL) {
+        pool_start(r->pool, count, share, fn, r);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        fn(r, 0, i);
+    }
+}
+
+static enum kerr wait_for_threads(struct walker *r, struct kerrinfo *e)
+{
+    if (r->pool != NULL) {
+        pool_wait(r->pool);
+    }
+    return r->failed == KERR_OK ? KERR_OK : kerr_set(e, r->failed, "%s", r->failure.text);
+}
+
+static enum kerr keep_slack(struct records *r, struct bytes slack, struct kerrinfo *e)
+{
+    void *rows = r->slacks;
+    void *row = NULL;
+    enum kerr k = tables_grow(r->memory, &rows, &r->slack_count, sizeof *r->slacks, SIZE_MAX,
+                              "pages", &row, e);
+    r->slacks = rows;
+    if (k == KERR_OK) {
+        *(struct bytes *)row = slack;
+    }
+    return k;
+}
+
+static struct bytes record_from(const struct records *r, size_t number)
+{
+    size_t offset = (size_t)(r->rows[number].place & OFFSET);
+    return bytes_of(r->b->file.ptr + offset, r->b->file.len - offset);
+}
+
+static enum kerr note_keys(const struct walker *r, const struct leaf *l, struct kerrinfo *e)
+{
+    enum kerr k = KERR_OK;
+    for (size_t i = l->row; i < l->row + l->leaf.count && k == KERR_OK; i++) {
+        struct bytes key;
+        if (r->records->rows[i].hash != 0) {
+            k = mvcc_key_of(record_from(r->records, i), &key) ? audit_note_key(r->audit, key, e)
+                                                              : changed(r->records, e);
+        }
+    }
+    return k;
+}
+
+static enum kerr take_leaf(struct walker *r, const struct leaf *l, struct kerrinfo *e)
+{
+    history_join(&r->history, &l->part);
+    r->records->tombstones += l->tombstones;
+    r->firsts += l->firsts;
+    enum kerr k = l->has_slack ? keep_slack(r->records, l->slack, e) : KERR_OK;
+    bool is_wanted = l->has_news || !prefix_is_settled(r->audit);
+    return k == KERR_OK && is_wanted ? note_keys(r, l, e) : k;
+}
+
+/* Ends with one set, begins with the other, and takes the first over meanwhile. */
+static enum kerr turn(struct walker *r, struct kerrinfo *e)
+{
+    struct set *ended = r->looked_at;
+    struct set *next = r->filled;
+    enum kerr k = wait_for_threads(r, e);
+    void *rows = r->records->rows;
+    k = k == KERR_OK ? tables_extend(r->records->memory, &rows, &r->records->count, next->items,
+                                     sizeof *r->records->rows, "records", e)
+                     : k;
+    r->records->rows = rows;
+    k = k == KERR_OK ? r->tell(r->tell_ctx, next->bytes, e) : k;
+    if (k != KERR_OK) {
+        return k;
+    }
+    r->looked_at = next;
+    r->filled = ended;
+    start(r, next->count, SHARE, read_leaf);
+    for (size_t i = 0; i < ended->count && k == KERR_OK; i++) {
+        k = take_leaf(r, &ended->leaves[i], e);
+    }
+    ended->count = ended->items = ended->bytes = 0;
+    return k;
+}
+
+/* ---- the walk ---- */
+
+static enum kerr note_other(void *ctx, struct bytes bucket, struct bytes key, struct bytes value,
+                            struct kerrinfo *e)
+{
+    struct walker *r = ctx;
+    struct mvcc_revision revision;
+    if (!bytes_equal_text(bucket, MVCC_BUCKET_META)) {
+        r->has_others = r->has_others || mvcc_revision_read(key, &revision);
+        return KERR_OK;
+    }
+    r->has_meta = true;
+    return mvcc_meta_take(key, value, &r->records->meta)
+               ? KERR_OK
+               : bbolt_damaged(r->records->b, key.ptr, e,
+                               "%zu bytes of a number in the bucket meta", value.len);
+}
+
+static enum kerr note_other_slack(void *ctx, struct bytes slack, struct kerrinfo *e)
+{
+    const struct walker *r = ctx;
+    return scan_is_zero(slack) ? KERR_OK : keep_slack(r->records, slack, e);
+}
+
+/* A list of one object's revisions needs each. */
+static enum kerr make_sorts(const struct audit *a, struct records *r, struct kerrinfo *e)
+{
+    if (a->object != NULL || a->wanted.prefix_count > 1) {
+        return KERR_OK;
+    }
+    struct bytes prefix =
+        a->wanted.prefix_count == 1 ? a->prefixes[0] : bytes_of_text(TABLES_PREFIX);
+    return sorts_new(batch_threads(a), prefix, &r->sorts, e);
+}
+
+/* There are so many that threads, and sorts, are worth their beginning. */
+static enum kerr begin_many(struct walker *r, struct kerrinfo *e)
+{
+    enum kerr k = batch_pool(r->audit, &r->pool, e);
+    return k == KERR_OK ? make_sorts(r->audit, r->records, e) : k;
+}
+
+static enum kerr add_leaf(void *ctx, const struct bbolt_leaf *leaf, struct kerrinfo *e)
+{
+    struct walker *r = ctx;
+    if (!bytes_equal_text(leaf->bucket, MVCC_BUCKET_KEY)) {
+        const struct bbolt_visit visit = {
+            .item = note_other, .slack = note_other_slack, .ctx = ctx};
+        return bbolt_leaf_read(r->records->b, leaf, &visit, e);
+    }
+    struct set *s = r->filled;
+    enum kerr k = KERR_OK;
+    if (s->count == r->full) {
+        k = r->pool == NULL ? begin_many(r, e) : k;
+        k = k == KERR_OK ? turn(r, e) : k;
+        s = r->filled;
+    }
+    if (k == KERR_OK) {
+        s->leaves[s->count++] = (struct leaf){.leaf = *leaf, .row = r->records->count + s->items};
+        s->items += leaf->count;
+        s->bytes += leaf->run.len;
+    }
+    return k;
+}
+
+/* What only all of it says. */
+static enum kerr check_whole(const struct walker *r, struct kerrinfo *e)
+{
+    const struct records *found = r->records;
+    if (!mvcc_is_known_version(found->meta.storage_version)) {
+        char version[VERSION_BYTES];
+        text_escape(found->meta.storage_version, version, sizeof version);
+        return kerr_set(e, KERR_UNSUP,
+                        "%s was written by a newer etcd: storage version %s, known are those up to "
+                        "%d.%d; ask that etcd itself, with --endpoints",
+                        found->b->name, version, MVCC_MAJOR_KNOWN, MVCC_MINOR_KNOWN);
+    }
+    if (found->count > 0 ? !r->has_meta : r->has_others) {
+        return kerr_set(e, KERR_FORMAT, "%s: damaged: it has no bucket %s", found->b->name,
+                        r->has_meta ? MVCC_BUCKET_KEY : MVCC_BUCKET_META);
+    }
+    return history_is_whole(&r->history, &found->meta)
+               ? KERR_OK
+               : bbolt_damaged(found->b, r->history.where, e,
+                               "a record of etcd, but %s, which no compaction explains",
+                               r->history.what);
+}
+
+/* ---- the latest of each key ---- */
+
+struct share {
+    struct index latest; /* by key: the number of its latest record so far */
+    struct history history;
+    enum kerr k;
+    struct kerrinfo e;
+};
+
+struct link {
+    struct records *records;
+    struct share *shares;
+    unsigned count;
+};
+
+struct same_key {
+    const struct records *records;
+    size_t number;
+};
+
+/* Only where the hashes are equal, so that the file is not looked at for each record. */
+static bool is_same_key(const void *ctx, uint64_t record)
+{
+    const struct same_key *s = ctx;
+    struct bytes one;
+    struct bytes other;
+    return mvcc_key_of(record_from(s->records, record), &one) &&
+           mvcc_key_of(record_from(s->records, s->number), &other) && bytes_equal(one, other);
+}
+
+/* Whether flags alone say that a record follows the one before, or none. */
+static bool follows(uint64_t place, const struct records_row *before)
+{
+    bool has_live = before != NULL && (before->place & TOMBSTONE) == 0;
+    return has_live ? (place & TOMBSTONE) != 0 : (place & FIRST) != 0;
+}
+
+static bool read_head(const struct records *r, size_t number, struct mvcc_revision *ret_revision,
+                      struct mvcc_key_value *ret)
+{
+    bool is_tombstone = (r->rows[number].place & TOMBSTONE) != 0;
+    struct bytes from = record_from(r, number);
+    /* bbolt puts each value behind its key. */
+    size_t len = is_tombstone ? MVCC_TOMBSTONE_BYTES : MVCC_REVISION_BYTES;
+    return (size_t)(from.ptr - r->b->file.ptr) >= len &&
+           mvcc_revision_read(bytes_of(from.ptr - len, len), ret_revision) &&
+           (is_tombstone ? mvcc_key_of(from, &ret->key) : mvcc_key_value_head(from, ret));
+}
+
+static enum kerr check_history(const struct link *l, struct share *s, size_t number,
+                               const uint64_t *latest, struct kerrinfo *e)
+{
+    const struct records *r = l->records;
+    struct mvcc_revision revision;
+    struct mvcc_revision old_revision;
+    struct mvcc_key_value kv = {.key = {0}};
+    struct mvcc_key_value old = {.key = {0}};
+    struct history_before before = {.kv = NULL};
+    if (!read_head(r, number, &revision, &kv) ||
+        (latest != NULL && !read_head(r, *latest, &old_revision, &old))) {
+        return changed(r, e);
+    }
+    if (latest != NULL) {
+        before.kv = &old;
+        before.is_tombstone = (r->rows[*latest].place & TOMBSTONE) != 0;
+    }
+    history_record(&s->history, &revision, &kv, &before, record_from(r, number).ptr);
+    return KERR_OK;
+}
+
+static enum kerr link_record(const struct link *l, struct share *s, size_t number,
+                             struct kerrinfo *e)
+{
+    struct records_row *row = &l->records->rows[number];
+    const struct same_key same = {l->records, number};
+    enum kerr k = KERR_OK;
+    uint64_t *latest = index_find(&s->latest, row->hash, is_same_key, &same);
+    if (!follows(row->place, latest == NULL ? NULL : &l->records->rows[*latest])) {
+        k = check_history(l, s, number, latest, e);
+    }
+    if (k != KERR_OK || latest == NULL) {
+        return k == KERR_OK ? index_add(&s->latest, row->hash, number, e) : k;
+    }
+    l->records->rows[*latest].place |= SUPERSEDED;
+    *latest = number;
+    return KERR_OK;
+}
+
+/* Whose it is: by other bits of the hash than those that choose its place in an index. */
+static bool is_of(const struct link *l, uint64_t hash, size_t share)
+{
+    return hash != 0 && ((hash >> 32) * l->count) >> 32 == share;
+}
+
+static void link_share(void *ctx, unsigned worker, size_t index)
+{
+    const struct link *l = ctx;
+    struct share *s = &l->shares[index];
+    const struct records_row *rows = l->records->rows;
+    (void)worker;
+    for (size_t i = 0; i < l->records->count && s->k == KERR_OK; i++) {
+        if (i + AHEAD < l->records->count && is_of(l, rows[i + AHEAD].hash, index)) {
+            index_prefetch(&s->latest, rows[i + AHEAD].hash);
+        }
+        if (is_of(l, rows[i].hash, index)) {
+            s->k = link_record(l, s, i, &s->e);
+        }
+    }
+}
+
+static enum kerr link_all(struct walker *r, struct kerrinfo *e)
+{
+    struct share shares[AUDIT_THREADS_MAX] = {{.k = KERR_OK}};
+    struct link l = {r->records, shares, r->pool == NULL ? 1 : batch_threads(r->audit)};
+    enum kerr k = KERR_OK;
+    for (unsigned i = 0; i < l.count && k == KERR_OK; i++) {
+        shares[i].latest.memory = r->records->memory;
+        k = index_reserve(&shares[i].latest, (size_t)r->firsts / l.count, e);
+    }
+    if (k == KERR_OK && r->pool != NULL) {
+        pool_start(r->pool, l.count, 1, link_share, &l);
+        pool_wait(r->pool);
+    } else if (k == KERR_OK) {
+        link_share(&l, 0, 0);
+    }
+    for (unsigned i = 0; i < l.count; i++) {
+        k = k == KERR_OK && shares[i].k != KERR_OK
+                ? kerr_set(e, shares[i].k, "%s", shares[i].e.text)
+                : k;
+        history_join(&r->history, &shares[i].history);
+        index_done(&shares[i].latest);
+    }
+    return k;
+}
+
+/* ---- all of it ---- */
+
+static enum kerr read_all(struct walker *r, struct bbolt *b, struct kerrinfo *e)
+{
+    const struct bbolt_visit visit = {
+        .leaf = add_leaf, .item = note_other, .slack = note_other_slack, .ctx = r};
+    struct kerrinfo ignored = {0};
+    if (b->file.len >> OFFSET_BITS != 0) {
+        return kerr_set(e, KERR_LIMIT, "%s is larger than 16 TiB", b->name);
+    }
+    enum kerr k = bbolt_walk(b, &visit, e);
+    k = k == KERR_OK ? turn(r, e) : k;
+    k = k == KERR_OK ? turn(r, e) : k; /* the one that was filled, too */
+    if (k != KERR_OK) {
+        (void)wait_for_threads(r, &ignored);
+        return k;
+    }
+    r->records->revision = r->records->count == 0 ? 0 : r->history.last.main;
+    k = link_all(r, e);
+    return k == KERR_OK ? check_whole(r, e) : k;
+}
+
+enum kerr records_read(struct audit *a, struct bbolt *b, records_tell_fn *tell, void *tell_ctx,
+                       struct records *ret, struct kerrinfo *e)
+{
+    struct walker r = {.audit = a,
+                       .records = ret,
+                       .tell = tell,
+                       .tell_ctx = tell_ctx,
+                       .filled = calloc(1, sizeof *r.filled),
+                       .looked_at = calloc(1, sizeof *r.looked_at),
+                       .full = a->wanted.threads > 0 ? LEAVES_FEW : LEAVES,
+                       .history = history_start(),
+                       .failed_at = SIZE_MAX};
+    *ret = (struct records){.b = b, .memory = a->wanted.memory};
+    (void)pthread_mutex_init(&r.mutex, NULL);
+    enum kerr k = r.filled == NULL || r.looked_at == NULL
+                      ? kerr_set(e, KERR_NOMEM, "no memory for pages")
+                      : read_all(&r, b, e);
+    (void)pthread_mutex_destroy(&r.mutex);
+    free(r.filled);
+    free(r.looked_at);
+    return k;
+}
+
+void records_done(struct records *r)
+{
+    tables_free(r->memory, r->rows, r->count, sizeof *r->rows);
+    tables_free(r->memory, r->slacks, r->slack_count, sizeof *r->slacks);
+    sorts_free(r->sorts);
+    *r = (struct records){.b = NULL};
+}
+
+bool records_get(const struct records *r, size_t number, struct record *ret)
+{
+    uint64_t place = r->rows[number].place;
+    struct bytes from = record_from(r, number);
+    size_t used = 0;
+    *ret = (struct record){.is_empty = r->rows[number].hash == 0,
+                           .is_latest = (place & SUPERSEDED) == 0};
+    if (ret->is_empty) {
+        return true;
+    }
+    if ((place & (TOMBSTONE | VALUELESS)) != 0) {
+        return read_head(r, number, &ret->revision, &ret->kv);
+    }
+    size_t offset = (size_t)(from.ptr - r->b->file.ptr);
+    return offset >= MVCC_REVISION_BYTES &&
+           mvcc_revision_read(bytes_of(from.ptr - MVCC_REVISION_BYTES, MVCC_REVISION_BYTES),
+                              &ret->revision) &&
+           mvcc_key_value_cut(from, &ret->kv, &used);
+}
+
+uint16_t records_sort(const struct records *r, size_t number, bool *ret_is_latest)
+{
+    uint64_t place = r->rows[number].place;
+    *ret_is_latest = (place & SUPERSEDED) == 0;
+    return (uint16_t)(place >> OFFSET_BITS);
+}
+
+void records_prefetch(const struct records *r, size_t number)
+{
+    if (number < r->count) {
+        __builtin_prefetch(record_from(r, number).ptr);
+    }
+}

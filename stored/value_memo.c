@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stored/value_memo.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "stored/wire.h"
+
+#define HEADS    4   /* providers; clusters have one, and two while they change */
+#define HEAD_MAX 128 /* "k8s:enc:kms:v2:NAME:" */
+#define TAIL_MAX 512
+#define TAIL_MIN 32
+#define DATA_MIN 60 /* of the source type that needs most; shorter data is looked at */
+#define KMSV2    "k8s:enc:kms:v2:"
+#define TAG_DATA 0x0a /* field 1 of EncryptedObject, bytes */
+#define MIX      0x9e3779b97f4a7c15ULL
+#define WAYS     4 /* slots that a tail may have */
+
+struct head {
+    size_t len;
+    uint8_t bytes[HEAD_MAX];
+};
+
+struct slot {
+    uint64_t hash;
+    size_t head;
+    size_t tail_len;       /* 0: empty */
+    struct stored_value v; /* views into the tail; without those into the rest of its value */
+    uint8_t tail[TAIL_MAX];
+};
+
+struct value_memo {
+    struct head heads[HEADS];
+    size_t head_count;
+    unsigned next_way;
+    struct slot slots[VALUE_MEMO_SLOTS];
+};
+
+/* A value as it was cut: which head it has, and what stands behind it. */
+struct parts {
+    size_t head;
+    struct bytes data;
+    struct bytes tail;
+    uint64_t hash;
+};
+
+enum kerr value_memo_new(struct value_memo **ret, struct kerrinfo *e)
+{
+    *ret = calloc(1, sizeof **ret);
+    return *ret == NULL ? kerr_set(e, KERR_NOMEM, "no memory for what values have in common")
+                        : KERR_OK;
+}
+
+void value_memo_free(struct value_memo *m)
+{
+    free(m);
+}
+
+/* Behind the head: the data, if it comes first, and the rest. */
+static bool cut(struct bytes payload, struct parts *ret)
+{
+    uint64_t len = 0;
+    struct wire w = {.ptr = payload.ptr, .len = payload.len, .at = 1};
+    if (payload.len == 0 || payload.ptr[0] != TAG_DATA || !wire_varint(&w, &len) ||
+        len > w.len - w.at) {
+        return false;
+    }
+    ret->data = bytes_of(w.ptr + w.at, (size_t)len);
+    ret->tail = bytes_of(w.ptr + w.at + len, w.len - w.at - (size_t)len);
+    return ret->tail.len >= TAIL_MIN && ret->tail.len <= TAIL_MAX;
+}
+
+/* By some bytes of the tail: most of an encrypted seed is as good as random. */
+static uint64_t hash_of(size_t head, struct bytes tail)
+{
+    uint64_t h = tail.len + (head << 32);
+    for (size_t i = 1; i <= 3; i++) {
+        uint64_t word = 0;
+        memcpy(&word, tail.ptr + (tail.len - sizeof word) * i / 4, sizeof word);
+        h = (h ^ word) * MIX;
+        h ^= h >> 32;
+    }
+    return h;
+}
+
+static unsigned first_of(uint64_t hash)
+{
+    return (unsigned)(hash % (VALUE_MEMO_SLOTS / WAYS)) * WAYS;
+}
+
+/* VALUE_MEMO_NONE where no slot has it. */
+static unsigned find(const struct value_memo *m, const struct parts *p)
+{
+    unsigned first = first_of(p->hash);
+    for (unsigned i = first; i < first + WAYS; i++) {
+        const struct slot *s = &m->slots[i];
+        if (s->hash == p->hash && s->head == p->head && s->tail_len == p->tail.len &&
+            memcmp(s->tail, p->tail.ptr, p->tail.len) == 0) {
+            return i;
+        }
+    }
+    return VALUE_MEMO_NONE;
+}
+
+/* The head that a value begins with; HEADS where it is new. */
+static size_t find_head(const struct value_memo *m, struct bytes value)
+{
+    size_t i = 0;
+    while (i < m->head_count && (value.len <= m->heads[i].len ||
+                                 memcmp(value.ptr, m->heads[i].bytes, m->heads[i].len) != 0)) {
+        i++;
+    }
+    return i == m->head_count ? HEADS : i;
+}
+
+static size_t add_head(struct value_memo *m, struct bytes head)
+{
+    if (m->head_count == HEADS || head.len > HEAD_MAX) {
+        return HEADS;
+    }
+    m->heads[m->head_count].len = head.len;
+    memcpy(m->heads[m->head_count].bytes, head.ptr, head.len);
+    return m->head_count++;
+}
+
+static struct bytes moved(struct bytes view, const uint8_t *from, const uint8_t *to)
+{
+    return view.len == 0 ? view : bytes_of(to + (view.ptr - from), view.len);
+}
+
+static void take_over(const struct value_memo *m, const struct slot *s, struct bytes value,
+                      const struct parts *p, struct stored_value *ret)
+{
+    size_t head_len = m->heads[s->head].len;
+    size_t named = head_len - s->v.provider.len - 1;
+    *ret = s->v;
+    ret->provider = bytes_of(value.ptr + named, s->v.provider.len);
+    ret->payload = bytes_of(value.ptr + head_len, value.len - head_len);
+    ret->named = bytes_of(value.ptr + named, value.len - named);
+    ret->kms.data = p->data;
+    ret->kms.key_id = moved(s->v.kms.key_id, s->tail, p->tail.ptr);
+    ret->kms.source = moved(s->v.kms.source, s->tail, p->tail.ptr);
+    ret->kms.annotations = moved(s->v.kms.annotations, s->tail, p->tail.ptr);
+}
+
+/* Whether what stands behind the data says all but the data, and nothing else. */
+static bool is_usual(const struct stored_value *v, const struct parts *p)
+{
+    return v->class_of == VALUE_KMSV2 && v->fault == NULL && !v->kms.has_repeated &&
+           !v->kms.has_unknown && v->kms.data.ptr == p->data.ptr && v->kms.data.len == p->data.len;
+}
+
+static unsigned keep(struct value_memo *m, struct bytes value, const struct stored_value *v)
+{
+    struct parts p;
+    if (v->class_of != VALUE_KMSV2 || !cut(v->payload, &p) || !is_usual(v, &p)) {
+        return VALUE_MEMO_NONE;
+    }
+    p.head = find_head(m, value);
+    p.head = p.head == HEADS
+                 ? add_head(m, bytes_of(value.ptr, (size_t)(v->payload.ptr - value.ptr)))
+                 : p.head;
+    if (p.head == HEADS) {
+        return VALUE_MEMO_NONE;
+    }
+    p.hash = hash_of(p.head, p.tail);
+    unsigned number = find(m, &p); /* there where the data was too short */
+    number = number == VALUE_MEMO_NONE ? first_of(p.hash) + m->next_way++ % WAYS : number;
+    struct slot *s = &m->slots[number];
+    s->hash = p.hash;
+    s->head = p.head;
+    s->v = *v;
+    s->v.kms.key_id = moved(v->kms.key_id, p.tail.ptr, s->tail);
+    s->v.kms.source = moved(v->kms.source, p.tail.ptr, s->tail);
+    s->v.kms.annotations = moved(v->kms.annotations, p.tail.ptr, s->tail);
+    s->tail_len = p.tail.len;
+    memcpy(s->tail, p.tail.ptr, p.tail.len);
+    return number;
+}
+
+/* The slot that has it all. */
+static unsigned find_value(const struct value_memo *m, struct bytes value, struct parts *ret)
+{
+    ret->head = find_head(m, value);
+    if (ret->head == HEADS) {
+        return VALUE_MEMO_NONE;
+    }
+    size_t head_len = m->heads[ret->head].len;
+    if (!cut(bytes_of(value.ptr + head_len, value.len - head_len), ret) ||
+        ret->data.len < DATA_MIN) {
+        return VALUE_MEMO_NONE;
+    }
+    ret->hash = hash_of(ret->head, ret->tail);
+    return find(m, ret);
+}
+
+unsigned value_memo_read(struct value_memo *m, struct bytes value, struct stored_value *ret,
+                         bool *ret_is_known)
+{
+    struct parts p;
+    unsigned number = find_value(m, value, &p);
+    *ret_is_known = number != VALUE_MEMO_NONE;
+    if (*ret_is_known) {
+        take_over(m, &m->slots[number], value, &p, ret);
+        return number;
+    }
+    value_read(value, ret);
+    return keep(m, value, ret);
+}
+
+bool value_read_like(struct bytes value, const struct stored_value *like, struct stored_value *ret)
+{
+    struct parts p;
+    size_t named = strlen(KMSV2);
+    size_t head_len = named + like->provider.len + 1;
+    if (value.len < head_len || !cut(bytes_of(value.ptr + head_len, value.len - head_len), &p) ||
+        p.data.len < DATA_MIN) {
+        return false;
+    }
+    *ret = *like;
+    ret->payload = bytes_of(value.ptr + head_len, value.len - head_len);
+    ret->named = bytes_of(value.ptr + named, value.len - named);
+    ret->kms.data = p.data;
+    return true;
+}
