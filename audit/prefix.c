@@ -9,11 +9,6 @@
 
 #define SHOWN_BYTES 100
 
-static bool begins(struct bytes key, struct bytes with)
-{
-    return key.len >= with.len && memcmp(key.ptr, with.ptr, with.len) == 0;
-}
-
 /* ---- found in the keys ---- */
 
 /* Of prefixes that were given: which have keys, and are there keys of another one. */
@@ -23,7 +18,7 @@ static enum kerr note_given(struct audit *a, struct bytes key, struct kerrinfo *
     struct bytes prefix;
     bool is_given = false;
     for (size_t i = 0; i < a->prefix_count; i++) {
-        bool is_below = begins(key, a->prefixes[i]);
+        bool is_below = bytes_begin_with(key, a->prefixes[i]);
         t->prefix_has_keys[i] = t->prefix_has_keys[i] || is_below;
         is_given = is_given || is_below;
     }
@@ -84,7 +79,7 @@ bool prefix_is_news(const struct audit *a, struct bytes key)
 {
     struct bytes prefix;
     if (a->wanted.prefix_count > 0) {
-        return a->wanted.prefix_count > 1 || !begins(key, a->prefixes[0]);
+        return a->wanted.prefix_count > 1 || !bytes_begin_with(key, a->prefixes[0]);
     }
     return resource_prefix_of(key, &prefix);
 }
@@ -99,7 +94,8 @@ enum kerr audit_note_key(struct audit *a, struct bytes key, struct kerrinfo *e)
 {
     struct audit_tables *t = a->tables;
     const struct bytes preset = bytes_of_text(TABLES_PREFIX);
-    t->has_default_prefix = t->has_default_prefix || (key.len > preset.len && begins(key, preset));
+    t->has_default_prefix =
+        t->has_default_prefix || (key.len > preset.len && bytes_begin_with(key, preset));
     return a->wanted.prefix_count > 0 ? note_given(a, key, e) : note_found(a, key, e);
 }
 
@@ -125,7 +121,7 @@ void prefix_has_keys(struct audit *a, struct bytes prefix)
 {
     struct audit_tables *t = a->tables;
     for (size_t i = 0; i < a->prefix_count; i++) {
-        t->prefix_has_keys[i] = t->prefix_has_keys[i] || begins(a->prefixes[i], prefix);
+        t->prefix_has_keys[i] = t->prefix_has_keys[i] || bytes_begin_with(a->prefixes[i], prefix);
     }
 }
 
@@ -133,7 +129,7 @@ static bool is_within(struct bytes prefix, struct bytes *ret_root)
 {
     const struct bytes preset = bytes_of_text(TABLES_PREFIX);
     *ret_root = preset;
-    return (prefix.len > preset.len && begins(prefix, preset)) ||
+    return (prefix.len > preset.len && bytes_begin_with(prefix, preset)) ||
            resource_is_within(prefix, ret_root);
 }
 

@@ -105,7 +105,7 @@ uint16_t sorts_of(struct sorts *s, unsigned worker, struct bytes key, struct byt
     struct sorter *own = s->sorters[worker];
     struct stored_value v;
     bool is_known = false;
-    if (value.len < strlen(KMSV2) || memcmp(value.ptr, KMSV2, strlen(KMSV2)) != 0) {
+    if (!bytes_begin_with(value, bytes_of_text(KMSV2))) {
         return SORTS_NONE;
     }
     unsigned slot = value_memo_read(own->memo, value, &v, &is_known);

@@ -51,6 +51,11 @@ static inline bool bytes_equal_text(struct bytes a, const char *text)
     return bytes_equal(a, bytes_of_text(text));
 }
 
+static inline bool bytes_begin_with(struct bytes b, struct bytes with)
+{
+    return b.len >= with.len && (with.len == 0 || memcmp(b.ptr, with.ptr, with.len) == 0);
+}
+
 /* For arrays: view of the whole array. */
 #define BYTES_OF(array) bytes_of((array), sizeof(array))
 

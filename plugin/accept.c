@@ -54,6 +54,7 @@ struct acceptor {
     struct log_gate gate;
     pthread_mutex_t lock; /* the list and its counts: other threads read them */
     struct conn *conns;   /* newest first */
+    uint64_t last_conn;   /* its number */
     struct acceptor_counts counts;
 };
 
@@ -82,6 +83,7 @@ static void conn_link(struct conn *c)
     struct acceptor *a = c->owner;
     (void)pthread_mutex_lock(&a->lock);
     c->next = a->conns;
+    c->peer.conn = ++a->last_conn;
     a->conns = c;
     a->counts.waiting++;
     (void)pthread_mutex_unlock(&a->lock);
@@ -435,14 +437,15 @@ bool acceptor_peer(struct acceptor *a, const char *rpc_peer, struct peer *ret)
     return is_found;
 }
 
-void acceptor_decrypt(struct acceptor *a, const char *rpc_peer, const struct auditor_call *call,
+void acceptor_decrypt(struct acceptor *a, uint64_t conn, const struct auditor_call *call,
                       struct auditor_seen *ret)
 {
     (void)pthread_mutex_lock(&a->lock);
-    struct conn *c = conn_of(a, rpc_peer);
+    struct conn *c = a->conns;
+    while (c != NULL && c->peer.conn != conn) {
+        c = c->next;
+    }
     if (c != NULL) {
-        ret->is_known = true;
-        ret->peer = c->peer;
         auditor_tally_add(&c->tally, call, ret);
     }
     (void)pthread_mutex_unlock(&a->lock);

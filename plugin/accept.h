@@ -53,11 +53,11 @@ struct acceptor_counts {
     size_t open;    /* handed over and not yet ended */
 };
 struct acceptor_counts acceptor_counts(struct acceptor *a);
-/* Who is behind gRPC's text for a connection ("fd:12"). Best effort, for the log: the number may
- * have been used again. False when no such connection is known. */
+/* Who is behind gRPC's text for a connection ("fd:12"), while a call on it begins: later the
+ * descriptor may be another connection's. False when no such connection is known. */
 bool acceptor_peer(struct acceptor *a, const char *rpc_peer, struct peer *ret);
-/* An auditors_add_fn without its types: adds a Decrypt call to the tally of the same connection. */
-void acceptor_decrypt(struct acceptor *a, const char *rpc_peer, const struct auditor_call *call,
+/* An auditors_add_fn but for its `ctx`: adds a Decrypt call to the tally of its connection. */
+void acceptor_decrypt(struct acceptor *a, uint64_t conn, const struct auditor_call *call,
                       struct auditor_seen *ret);
 
 #endif

@@ -92,34 +92,34 @@ static bool may_log(struct auditors *a, size_t row, uint64_t *ret_suppressed)
 }
 
 static void log_begin(struct auditors *a, const char *reason, const struct auditor_call *call,
-                      const struct auditor_seen *seen)
+                      const struct peer *peer)
 {
     uint64_t suppressed = 0;
     if (!may_log(a, call->row, &suppressed)) {
         return;
     }
-    const struct peer *peer = &seen->peer;
+    bool is_known = peer->conn != 0;
     const struct log_kv none = log_text("", NULL);
     log_event(LOG_LEVEL_WARN, "decrypt-by-auditor", log_text("reason", reason),
               log_text("uid", *call->uid == 0 ? NULL : call->uid),
-              seen->is_known ? log_u64("peer_uid", peer->uid) : none,
-              seen->is_known ? log_u64("peer_gid", peer->gid) : none,
-              seen->is_known ? log_u64("peer_pid", (uint64_t)peer->pid) : none,
-              log_u64("row", call->row), suppressed > 0 ? log_u64("suppressed", suppressed) : none);
+              is_known ? log_u64("peer_uid", peer->uid) : none,
+              is_known ? log_u64("peer_gid", peer->gid) : none,
+              is_known ? log_u64("peer_pid", (uint64_t)peer->pid) : none, log_u64("row", call->row),
+              suppressed > 0 ? log_u64("suppressed", suppressed) : none);
 }
 
-void auditors_decrypt(struct auditors *a, const char *rpc_peer, const struct auditor_call *call)
+void auditors_decrypt(struct auditors *a, const struct peer *peer, const struct auditor_call *call)
 {
     const char *reason = reason_of(a, call);
     struct auditor_call judged = *call;
     judged.is_auditor = reason != NULL;
     struct auditor_seen seen = {.is_counted = judged.is_auditor, .is_first = judged.is_auditor};
-    a->add(a->add_ctx, rpc_peer, &judged, &seen);
+    a->add(a->add_ctx, peer->conn, &judged, &seen);
     if (seen.is_counted) {
         metrics_auditor(a->metrics, call->is_unwrapped);
     }
     if (seen.is_first) {
-        log_begin(a, reason, &judged, &seen);
+        log_begin(a, reason, &judged, peer);
     }
 }
 

@@ -40,19 +40,17 @@ struct auditor_call {
 };
 
 struct auditor_seen {
-    bool is_known;   /* the connection is: `peer` is filled */
     bool is_counted; /* to an auditor's connection */
     bool is_first;   /* of those */
-    struct peer peer;
 };
 
 /* Counts a call to its connection. Pure but for the clock. */
 void auditor_tally_add(struct auditor_tally *t, const struct auditor_call *call,
                        struct auditor_seen *ret);
 
-/* Finds the connection behind gRPC's text and adds the call to its tally, both under one lock.
- * Leaves `ret` alone when there is none any more. */
-typedef void auditors_add_fn(void *ctx, const char *rpc_peer, const struct auditor_call *call,
+/* Finds a connection by its number and adds the call to its tally, both under one lock. Leaves
+ * `ret` alone when there is none any more. */
+typedef void auditors_add_fn(void *ctx, uint64_t conn, const struct auditor_call *call,
                              struct auditor_seen *ret);
 
 struct auditors;
@@ -63,8 +61,8 @@ void auditors_free(struct auditors *a); /* NULL is fine */
 
 /* New rows of `peers`: at start and at a reload. Until then no row is an auditor's. */
 void auditors_set_rows(struct auditors *a, const struct config_peer *rows, size_t count);
-/* Before each answer of Decrypt. */
-void auditors_decrypt(struct auditors *a, const char *rpc_peer, const struct auditor_call *call);
+/* Before each answer of Decrypt. `peer` is who began the call; its `conn` 0: nobody knows. */
+void auditors_decrypt(struct auditors *a, const struct peer *peer, const struct auditor_call *call);
 /* A connection has ended. */
 void auditors_ended(struct auditors *a, const struct peer *peer, const struct auditor_tally *t);
 

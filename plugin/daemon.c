@@ -149,11 +149,11 @@ static bool find_peer(void *ctx, const char *rpc_peer, struct peer *ret)
     return acceptor_peer(d->acceptor, rpc_peer, ret);
 }
 
-static void add_decrypt(void *ctx, const char *rpc_peer, const struct auditor_call *call,
+static void add_decrypt(void *ctx, uint64_t conn, const struct auditor_call *call,
                         struct auditor_seen *ret)
 {
     const struct daemon *d = ctx;
-    acceptor_decrypt(d->acceptor, rpc_peer, call, ret);
+    acceptor_decrypt(d->acceptor, conn, call, ret);
 }
 
 static enum kerr make_rpc(struct daemon *d, struct kerrinfo *e)

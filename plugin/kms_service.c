@@ -225,10 +225,17 @@ static bool wants_line(struct kms_service *s, int status, enum log_level *ret_le
     return wants && log_enabled(*ret_level);
 }
 
-/* What the log says of a call beside its peer. */
+static struct peer peer_of(const struct kms_service *s, const char *rpc_peer)
+{
+    struct peer peer = {.conn = 0};
+    bool is_known = s->peer != NULL && s->peer(s->peer_ctx, rpc_peer, &peer);
+    return is_known ? peer : (struct peer){.conn = 0};
+}
+
+/* What the log says of a call. */
 struct call_note {
     const char *method;
-    const char *peer; /* gRPC's text */
+    const struct peer *peer;
     size_t class_index;
     int status;
     uint64_t took_us;
@@ -250,14 +257,14 @@ static void log_call(struct kms_service *s, const struct call_note *n)
     }
     static const struct kms_reply nothing;
     const struct kms_reply *r = n->reply == NULL ? &nothing : n->reply;
-    struct peer peer = {.pid = 0};
-    bool is_known = s->peer != NULL && s->peer(s->peer_ctx, n->peer, &peer);
+    const struct peer *peer = n->peer;
+    bool is_known = peer->conn != 0;
     struct log_kv none = log_text("", NULL);
     log_event(
         level, "request", log_text("method", n->method), log_text("uid", unless_empty(r->uid)),
         log_text("key_id", unless_empty(r->key_id)), log_text("key_state", r->key_state),
-        is_known ? log_u64("peer_pid", (uint64_t)peer.pid) : none,
-        is_known ? log_u64("peer_uid", peer.uid) : none, log_u64("row", n->class_index),
+        is_known ? log_u64("peer_pid", (uint64_t)peer->pid) : none,
+        is_known ? log_u64("peer_uid", peer->uid) : none, log_u64("row", n->class_index),
         log_text("code", method_status_name(n->status)), log_u64("duration_us", n->took_us),
         log_text("cause", n->cause), suppressed > 0 ? log_u64("suppressed", suppressed) : none);
 }
@@ -282,7 +289,7 @@ struct job {
     size_t class_index;
     uint64_t began_ns;
     uint64_t until_ms;
-    char peer[64]; /* the call and all that it lends is gone with the reply */
+    struct peer peer;
 };
 
 static void finish(const struct job *j, struct kms_answer *a)
@@ -293,14 +300,14 @@ static void finish(const struct job *j, struct kms_answer *a)
      */
     metrics_request(s->backend.metrics, (enum kms_method)j->method, a->status, took_ns);
     if (j->method == KMS_DECRYPT) {
-        auditors_decrypt(s->auditors, j->peer,
+        auditors_decrypt(s->auditors, &j->peer,
                          &(struct auditor_call){.row = j->class_index,
                                                 .uid = a->reply.uid,
                                                 .is_unwrapped = a->status == 0});
     }
     send_answer(j->call, a);
     log_call(s, &(struct call_note){.method = methods[j->method].name,
-                                    .peer = j->peer,
+                                    .peer = &j->peer,
                                     .class_index = j->class_index,
                                     .status = a->status,
                                     .took_us = took_ns / 1000,
@@ -351,7 +358,7 @@ void kms_service_handle(void *ctx, size_t method, size_t class_index, struct rpc
                     .class_index = class_index,
                     .began_ns = clock_mono_ns(),
                     .until_ms = until_ms(method, left_ms)};
-    (void)snprintf(j.peer, sizeof j.peer, "%s", rpc_call_peer(call));
+    j.peer = peer_of(ctx, rpc_call_peer(call));
     struct kms_answer a;
     kms_service_answer(ctx, method, class_index, rpc_call_request(call), left_ms, &a);
     if (!hand_over(&j, &a)) {
@@ -363,10 +370,11 @@ void kms_service_refused(void *ctx, size_t method, size_t class_index, const cha
                          const char *why)
 {
     struct kms_service *s = ctx;
+    const struct peer from = peer_of(s, peer);
     metrics_request_refused(s->backend.metrics, method, status);
     log_call(
         s, &(struct call_note){.method = method < KMS_METHOD_COUNT ? methods[method].name : "other",
-                               .peer = peer,
+                               .peer = &from,
                                .class_index = class_index,
                                .status = status,
                                .cause = why});

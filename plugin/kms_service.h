@@ -26,7 +26,8 @@
 /* Bytes of a client's text that the log shows; a UUID has 36. */
 #define KMS_SERVICE_SHOWN_MAX 100
 
-/* Who is behind gRPC's text for a connection; false: unknown. Any thread. */
+/* Who is behind gRPC's text for a connection, while a call on it begins; false: unknown. Any
+ * thread. */
 typedef bool kms_service_peer_fn(void *ctx, const char *rpc_peer, struct peer *ret);
 
 struct kms_service_config {

@@ -20,6 +20,7 @@ struct peer {
     pid_t pid; /* for the log only: it may have ended, or be another process by now */
     uid_t uid;
     gid_t gid;
+    uint64_t conn; /* its connection's number, which no other ever has; 0: not known */
 };
 
 /* What the kernel says for a uid that has no number in our user namespace: stands for anybody. */

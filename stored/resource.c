@@ -87,11 +87,6 @@ static const struct {
 /* Of kube-apiserver itself, plaintext under "*.*" too; tests/system/test_audit.py sees it. */
 static const char *const bookkeeping[] = {"masterleases", "peerserverleases", "ranges"};
 
-static bool begins(struct bytes b, struct bytes with)
-{
-    return b.len >= with.len && memcmp(b.ptr, with.ptr, with.len) == 0;
-}
-
 /* Cuts the word up to the next '/' off; the last one when there is none. */
 static struct bytes next_word(struct bytes *rest)
 {
@@ -114,7 +109,7 @@ static bool take_built_in(struct bytes *rest, struct resource_key *to)
             continue; /* most rows, for each of a million keys */
         }
         size_t len = strlen(rows[i].path);
-        if (begins(*rest, bytes_of(rows[i].path, len)) &&
+        if (bytes_begin_with(*rest, bytes_of(rows[i].path, len)) &&
             (rest->len == len || rest->ptr[len] == '/')) {
             const char *name = rows[i].resource != NULL ? rows[i].resource : rows[i].path;
             size_t used = rest->len == len ? len : len + 1;
@@ -131,7 +126,7 @@ static bool take_built_in(struct bytes *rest, struct resource_key *to)
 bool resource_of_key(struct bytes key, struct bytes prefix, struct resource_key *ret)
 {
     struct resource_key found = {.is_group_known = false};
-    if (!begins(key, prefix) || key.len == prefix.len) {
+    if (!bytes_begin_with(key, prefix) || key.len == prefix.len) {
         return false;
     }
     struct bytes rest = bytes_of(key.ptr + prefix.len, key.len - prefix.len);

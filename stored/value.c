@@ -23,11 +23,6 @@ const char *const value_class_names[VALUE_CLASS_COUNT] = {
     [VALUE_OTHER] = "other",
 };
 
-static bool begins(struct bytes b, struct bytes with)
-{
-    return b.len >= with.len && (with.len == 0 || memcmp(b.ptr, with.ptr, with.len) == 0);
-}
-
 static struct bytes behind(struct bytes b, size_t len)
 {
     return bytes_of(b.ptr + len, b.len - len);
@@ -269,7 +264,7 @@ static void read_encrypted(struct bytes value, struct stored_value *v)
     struct bytes rest = behind(value, strlen(PREFIX));
     v->fault = "an encryption that kube-apiserver does not know";
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (!begins(rest, bytes_of_text(rows[i].prefix))) {
+        if (!bytes_begin_with(rest, bytes_of_text(rows[i].prefix))) {
             continue;
         }
         v->class_of = rows[i].class_of;
@@ -285,7 +280,8 @@ static void read_encrypted(struct bytes value, struct stored_value *v)
 
 bool value_is_named(struct stored_value *v, struct bytes name)
 {
-    if (!begins(v->named, name) || v->named.len == name.len || v->named.ptr[name.len] != ':') {
+    if (!bytes_begin_with(v->named, name) || v->named.len == name.len ||
+        v->named.ptr[name.len] != ':') {
         return false;
     }
     if (v->provider.len != name.len) {
@@ -323,12 +319,12 @@ void value_read(struct bytes value, struct stored_value *ret)
         {{(const uint8_t *)"\xd9\xd9\xf7", 3}, VALUE_CBOR},
     };
     *ret = (struct stored_value){.class_of = VALUE_OTHER};
-    if (begins(value, bytes_of_text(PREFIX))) {
+    if (bytes_begin_with(value, bytes_of_text(PREFIX))) {
         read_encrypted(value, ret);
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
-        if (begins(value, forms[i].magic)) {
+        if (bytes_begin_with(value, forms[i].magic)) {
             ret->class_of = VALUE_PLAINTEXT;
             ret->form = forms[i].form;
         }

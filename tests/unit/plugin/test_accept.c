@@ -431,11 +431,11 @@ static void test_peer_by_its_text(void **state)
 }
 
 /* As the daemon does it. */
-static void add_here(void *ctx, const char *rpc_peer, const struct auditor_call *call,
+static void add_here(void *ctx, uint64_t conn, const struct auditor_call *call,
                      struct auditor_seen *ret)
 {
     (void)ctx;
-    acceptor_decrypt(acceptor, rpc_peer, call, ret);
+    acceptor_decrypt(acceptor, conn, call, ret);
 }
 
 static void test_decrypts_are_counted_to_their_connection(void **state)
@@ -449,25 +449,37 @@ static void test_decrypts_are_counted_to_their_connection(void **state)
     send_text(fd, preface, PREFACE_LEN);
     turn_for(20);
     char text[32];
+    struct peer peer = {.conn = 0};
     (void)snprintf(text, sizeof text, "fd:%d", handed_fd);
+    assert_true(acceptor_peer(acceptor, text, &peer) && peer.conn > 0);
     struct auditor_call call = {.uid = "", .is_unwrapped = true};
-    struct auditor_seen seen = {.is_known = false};
-    acceptor_decrypt(acceptor, text, &call, &seen);
-    assert_true(seen.is_known && !seen.is_counted && !seen.is_first);
-    assert_int_equal(seen.peer.pid, getpid());
+    struct auditor_seen seen = {.is_counted = true};
+    acceptor_decrypt(acceptor, peer.conn, &call, &seen);
+    assert_true(!seen.is_counted && !seen.is_first);
     call.is_auditor = true;
-    acceptor_decrypt(acceptor, text, &call, &seen);
+    acceptor_decrypt(acceptor, peer.conn, &call, &seen);
     assert_true(seen.is_counted && seen.is_first);
     call.is_auditor = false;
-    acceptor_decrypt(acceptor, text, &call, &seen);
+    acceptor_decrypt(acceptor, peer.conn, &call, &seen);
     assert_true(seen.is_counted && !seen.is_first);
-    struct auditor_seen unknown = {.is_known = false};
-    acceptor_decrypt(acceptor, "fd:99999", &call, &unknown);
-    assert_false(unknown.is_known || unknown.is_counted);
+    /* Its descriptor goes to another connection, to which a call that began before does not count.
+     */
+    int before = handed_fd;
     (void)close(fd);
+    (void)close(handed_fd);
     turn_for(20);
-    acceptor_decrypt(acceptor, text, &call, &unknown);
-    assert_false(unknown.is_known);
+    fd = connect_now();
+    send_text(fd, preface, PREFACE_LEN);
+    turn_for(20);
+    struct peer other = {.conn = 0};
+    assert_int_equal(handed_fd, before);
+    assert_true(acceptor_peer(acceptor, text, &other) && other.conn > peer.conn);
+    struct auditor_seen untouched = {.is_counted = true, .is_first = true};
+    acceptor_decrypt(acceptor, peer.conn, &call, &untouched);
+    assert_true(untouched.is_counted && untouched.is_first);
+    acceptor_decrypt(acceptor, other.conn, &call, &seen);
+    assert_true(!seen.is_counted && !seen.is_first);
+    (void)close(fd);
     acceptor_free(acceptor);
     acceptor = NULL;
     auditors_free(auditors);

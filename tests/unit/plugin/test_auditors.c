@@ -23,19 +23,18 @@ static const struct config_peer rows[] = {
 static struct kerrinfo e;
 static struct metrics *metrics;
 static struct auditors *auditors;
-static struct auditor_tally tally; /* of the connection "fd:7" */
+static struct auditor_tally tally; /* of the connection 7 */
+static const struct peer known = {.pid = 42, .uid = 990, .gid = 991, .conn = 7};
+static const struct peer nobody;
 static struct buf shown;
 static int saved_stderr;
 static int caught;
 
-/* "fd:7" is the only connection there is. */
-static void add(void *ctx, const char *rpc_peer, const struct auditor_call *call,
-                struct auditor_seen *ret)
+/* The only connection there is. */
+static void add(void *ctx, uint64_t conn, const struct auditor_call *call, struct auditor_seen *ret)
 {
     (void)ctx;
-    if (strcmp(rpc_peer, "fd:7") == 0) {
-        ret->is_known = true;
-        ret->peer = (struct peer){.pid = 42, .uid = 990, .gid = 991};
+    if (conn == known.conn) {
         auditor_tally_add(&tally, call, ret);
     }
 }
@@ -80,7 +79,7 @@ static int teardown(void **state)
     return 0;
 }
 
-static void decrypt(const char *peer, size_t row, const char *uid, bool is_unwrapped)
+static void decrypt(const struct peer *peer, size_t row, const char *uid, bool is_unwrapped)
 {
     auditors_decrypt(auditors, peer,
                      &(struct auditor_call){.row = row, .uid = uid, .is_unwrapped = is_unwrapped});
@@ -88,7 +87,7 @@ static void decrypt(const char *peer, size_t row, const char *uid, bool is_unwra
 
 static void end(void)
 {
-    auditors_ended(auditors, &(struct peer){.pid = 42, .uid = 990, .gid = 991}, &tally);
+    auditors_ended(auditors, &known, &tally);
 }
 
 static unsigned count(const char *text, const char *words)
@@ -122,10 +121,10 @@ static void test_kube_apiserver_is_none(void **state)
     (void)state;
     static const char *const uids[] = {"", "etcdseal-audi", "etcdseal-audit2", "ETCDSEAL-AUDIT"};
     for (size_t i = 0; i < ARRAY_LEN(uids); i++) {
-        decrypt("fd:7", ROW_API, uids[i], true);
+        decrypt(&known, ROW_API, uids[i], true);
     }
-    decrypt("fd:7", CONFIG_PEERS_MAX, "", true); /* a row that does not exist */
-    decrypt("fd:8", ROW_API, "", true);
+    decrypt(&known, CONFIG_PEERS_MAX, "", true); /* a row that does not exist */
+    decrypt(&nobody, ROW_API, "", true);
     end();
     assert_false(tally.is_auditor);
     assert_counted(0, 0);
@@ -135,10 +134,10 @@ static void test_kube_apiserver_is_none(void **state)
 static void test_by_the_uid_of_its_requests(void **state)
 {
     (void)state;
-    decrypt("fd:7", ROW_API, "", true); /* not yet known */
-    decrypt("fd:7", ROW_API, KMS_AUDIT_UID, true);
-    decrypt("fd:7", ROW_API, KMS_AUDIT_UID, false);
-    decrypt("fd:7", ROW_API, "another", true); /* known by now */
+    decrypt(&known, ROW_API, "", true); /* not yet known */
+    decrypt(&known, ROW_API, KMS_AUDIT_UID, true);
+    decrypt(&known, ROW_API, KMS_AUDIT_UID, false);
+    decrypt(&known, ROW_API, "another", true); /* known by now */
     end();
     assert_counted(2, 1);
     const char *log = logged();
@@ -152,8 +151,8 @@ static void test_by_the_uid_of_its_requests(void **state)
 static void test_by_its_row_whatever_it_says(void **state)
 {
     (void)state;
-    decrypt("fd:7", ROW_AUDITOR, "", false); /* one that could not be read */
-    decrypt("fd:7", ROW_AUDITOR, "e9d62a4c-like-kube-apiserver", true);
+    decrypt(&known, ROW_AUDITOR, "", false); /* one that could not be read */
+    decrypt(&known, ROW_AUDITOR, "e9d62a4c-like-kube-apiserver", true);
     end();
     assert_counted(1, 1);
     const char *log = logged();
@@ -166,8 +165,8 @@ static void test_rows_follow_a_reload(void **state)
 {
     (void)state;
     auditors_set_rows(auditors, rows + 1, 1);
-    decrypt("fd:8", 1, "", true); /* its row has gone */
-    decrypt("fd:8", 0, "", true);
+    decrypt(&nobody, 1, "", true); /* its row has gone */
+    decrypt(&nobody, 0, "", true);
     assert_counted(1, 0);
     assert_int_equal(count(logged(), "decrypt-by-auditor reason=row row=0\n"), 1);
 }
@@ -176,8 +175,8 @@ static void test_rows_follow_a_reload(void **state)
 static void test_a_connection_that_is_gone(void **state)
 {
     (void)state;
-    decrypt("fd:8", ROW_AUDITOR, "x", true);
-    decrypt("fd:8", ROW_API, KMS_AUDIT_UID, true);
+    decrypt(&nobody, ROW_AUDITOR, "x", true);
+    decrypt(&nobody, ROW_API, KMS_AUDIT_UID, true);
     assert_counted(2, 0);
     const char *log = logged();
     assert_non_null(strstr(log, " decrypt-by-auditor reason=row uid=x row=1\n"));
@@ -189,11 +188,11 @@ static void test_lines_are_bounded_and_a_row_hides_no_other(void **state)
     (void)state;
     for (unsigned i = 0; i < 500; i++) {
         tally = (struct auditor_tally){.row = 0};
-        decrypt("fd:7", ROW_AUDITOR, "x", true);
+        decrypt(&known, ROW_AUDITOR, "x", true);
         end();
     }
     tally = (struct auditor_tally){.row = 0};
-    decrypt("fd:7", ROW_API, KMS_AUDIT_UID, true);
+    decrypt(&known, ROW_API, KMS_AUDIT_UID, true);
     assert_counted(501, 0);
     const char *log = logged();
     unsigned of_row = count(log, " row=1");
