@@ -10,7 +10,9 @@
 
 #define PASSES 2
 #define AHEAD  6    /* records that memory is told of before they are looked at */
-#define STEP   8192 /* records that are handed in at a time */
+#define STEP   2048 /* records that are handed in at a time */
+
+#define SORTS_FEW (AUDIT_KEY_IDS_MAX / 4)
 
 /* Records that count alike. */
 struct tally {
@@ -144,12 +146,18 @@ static enum kerr take_sample(struct feed *f, size_t number, struct tally *t, str
     return t->is_read ? find_key_id(a, &t->item, e) : KERR_OK;
 }
 
-/* Sorts are good where the prefix is the one by which they were told apart. */
+/* Sorts are good where the prefix is the one by which they were told apart; and where they are few:
+ * their key ids come before all others, whichever thread found them. */
 static bool has_sorts(const struct feed *f)
 {
     const struct audit *a = f->audit;
-    return f->records.sorts != NULL && a->prefix_count == 1 &&
-           bytes_equal(a->prefixes[0], sorts_prefix(f->records.sorts));
+    const struct sorts *s = f->records.sorts;
+    size_t count = 0;
+    for (unsigned i = 0; s != NULL && i < AUDIT_THREADS_MAX; i++) {
+        count += sorts_count(s, i);
+    }
+    return s != NULL && count <= SORTS_FEW && a->prefix_count == 1 &&
+           bytes_equal(a->prefixes[0], sorts_prefix(s));
 }
 
 static enum kerr take_samples(struct feed *f, unsigned worker, struct kerrinfo *e)
