@@ -155,8 +155,8 @@ enum kerr audit_begin(const struct audit_wanted *wanted, struct audit *ret, stru
     }
     k = k == KERR_OK && wanted->object != NULL ? object_begin(wanted->object, &ret->object, e) : k;
     /* The plugins' client before the threads, as its header wants it. */
-    unsigned threads = batch_threads(ret);
-    k = k == KERR_OK && wanted->is_proving ? prove_begin(ret, threads, e) : k;
+    ret->threads = batch_threads(wanted);
+    k = k == KERR_OK && wanted->is_proving ? prove_begin(ret, ret->threads, e) : k;
     bool is_batched = wanted->is_proving || !wanted->is_passing;
     return k == KERR_OK && is_batched ? batch_begin(ret, e) : k;
 }

@@ -235,6 +235,7 @@ struct audit {
     struct prove *prove; /* NULL: not proving */
     struct batch *batch; /* NULL: each key is counted as it comes */
     struct pool *pool;   /* NULL: none was needed yet */
+    unsigned threads;    /* of it, from the beginning to the end */
 };
 
 /* ---- before ---- */

@@ -296,19 +296,18 @@ enum kerr batch_add(struct audit *a, struct bytes key, struct bytes value, uint6
     return turn_when_full(b, e);
 }
 
-enum kerr batch_add_numbers(struct audit *a, size_t from, size_t to, batch_value_fn *fn, void *ctx,
-                            struct kerrinfo *e)
+enum kerr batch_add_number(struct audit *a, size_t number, batch_value_fn *fn, void *ctx,
+                           struct kerrinfo *e)
 {
     struct batch *b = a->batch;
-    enum kerr k = KERR_OK;
-    b->fn = fn;
-    b->ctx = ctx;
-    for (size_t i = from; i < to && k == KERR_OK; i++) {
-        const struct row row = {.state = ROW_NUMBERED, .number = i};
-        k = add_row(b, &row, e);
-        k = k == KERR_OK ? turn_when_full(b, e) : k;
+    const struct row row = {.state = ROW_NUMBERED, .number = number};
+    if (b->fn != fn || b->ctx != ctx) {
+        wait_for_threads(b);
+        b->fn = fn;
+        b->ctx = ctx;
     }
-    return k;
+    enum kerr k = add_row(b, &row, e);
+    return k == KERR_OK ? turn_when_full(b, e) : k;
 }
 
 enum kerr batch_rest(struct audit *a, struct kerrinfo *e)
@@ -327,11 +326,11 @@ void batch_wait(const struct audit *a)
 
 /* ---- beginning and end ---- */
 
-unsigned batch_threads(const struct audit *a)
+unsigned batch_threads(const struct audit_wanted *wanted)
 {
     long online = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned wanted = a->wanted.threads > 0 ? a->wanted.threads : online < 1 ? 1 : (unsigned)online;
-    return wanted < AUDIT_THREADS_MAX ? wanted : AUDIT_THREADS_MAX;
+    unsigned count = wanted->threads > 0 ? wanted->threads : online < 1 ? 1 : (unsigned)online;
+    return count < AUDIT_THREADS_MAX ? count : AUDIT_THREADS_MAX;
 }
 
 /* Two sets, and their copies with one value more. */
@@ -344,7 +343,7 @@ static uint64_t batch_bytes(const struct audit *a)
 enum kerr batch_pool(struct audit *a, struct pool **ret, struct kerrinfo *e)
 {
     batch_wait(a);
-    enum kerr k = a->pool == NULL ? pool_new(batch_threads(a), &a->pool, e) : KERR_OK;
+    enum kerr k = a->pool == NULL ? pool_new(a->threads, &a->pool, e) : KERR_OK;
     *ret = a->pool;
     return k;
 }

@@ -9,9 +9,9 @@
 
 #include "audit/tables.h"
 
-/* How many threads an audit has: wanted.threads, else one for each CPU that is online, within
- * AUDIT_THREADS_MAX. */
-unsigned batch_threads(const struct audit *a);
+/* How many threads an audit is to have: wanted->threads, else one for each CPU that is online,
+ * within AUDIT_THREADS_MAX. */
+unsigned batch_threads(const struct audit_wanted *wanted);
 
 /* They themselves, made at the first use. No loop of theirs is under way then. NOMEM. */
 enum kerr batch_pool(struct audit *a, struct pool **ret, struct kerrinfo *e) MUST_CHECK;
@@ -34,10 +34,10 @@ struct batch_value {
 };
 typedef struct batch_value batch_value_fn(void *ctx, size_t number);
 
-/* Takes over the values of numbers from `from` to `to` - 1, which fn tells when a thread comes to
- * them: `ctx` and their bytes are needed until batch_rest. One fn and ctx in between. */
-enum kerr batch_add_numbers(struct audit *a, size_t from, size_t to, batch_value_fn *fn, void *ctx,
-                            struct kerrinfo *e) MUST_CHECK;
+/* Takes over the value of a number, which fn tells when a thread comes to it: `ctx` and the bytes
+ * are needed until batch_rest. One fn and ctx in between. */
+enum kerr batch_add_number(struct audit *a, size_t number, batch_value_fn *fn, void *ctx,
+                           struct kerrinfo *e) MUST_CHECK;
 /* Counts all that was taken over. */
 enum kerr batch_rest(struct audit *a, struct kerrinfo *e) MUST_CHECK;
 /* Returns when no thread looks at anything: before a table moves that they read. */

@@ -8,7 +8,8 @@ struct history history_start(void)
 
 static void miss(struct history *h, uint64_t needs, const uint8_t *where, const char *what)
 {
-    if (needs > h->needs) {
+    bool is_more = needs > h->needs || (needs > 0 && needs == h->needs && where < h->where);
+    if (is_more) {
         h->needs = needs;
         h->where = where;
         h->what = what;

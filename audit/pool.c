@@ -98,6 +98,9 @@ void pool_free(struct pool *p)
 
 void pool_start(struct pool *p, size_t count, size_t share, pool_fn *fn, void *ctx)
 {
+    if (count == 0) {
+        return; /* nobody would wait for the threads to look at it */
+    }
     (void)pthread_mutex_lock(&p->mutex);
     p->fn = fn;
     p->ctx = ctx;

@@ -20,7 +20,7 @@ typedef void pool_fn(void *ctx, unsigned worker, size_t index);
 enum kerr pool_new(unsigned threads, struct pool **ret, struct kerrinfo *e) MUST_CHECK;
 void pool_free(struct pool *p); /* NULL is fine */
 /* Begins a loop on the other threads and returns at once; a thread takes `share` indexes, one or
- * more, at a time. Only when no other is under way. */
+ * more, at a time. Only when no other is under way; one over no index is none. */
 void pool_start(struct pool *p, size_t count, size_t share, pool_fn *fn, void *ctx);
 /* Takes part in the loop, and returns when `fn` has returned for every index below `count`;
  * everything it wrote is seen then. Without a loop it returns at once. */

@@ -9,10 +9,11 @@
 #include "audit/pool.h"
 #include "base/text.h"
 
-#define LEAVES        1024 /* of a full set */
-#define LEAVES_FEW    2    /* of one where threads were asked for */
-#define SHARE         16   /* of them, that a thread takes at once */
-#define AHEAD         16   /* rows whose place in the index is fetched before they are looked at */
+#define LEAVES        1024              /* of a full set */
+#define RESERVED_MAX  ((size_t)1 << 20) /* keys; for more an index grows as it must */
+#define LEAVES_FEW    2                 /* of one where threads were asked for */
+#define SHARE         16                /* of them, that a thread takes at once */
+#define AHEAD         16 /* rows whose place in the index is fetched before they are looked at */
 #define VERSION_BYTES 32
 
 /* Flags of a row's place. */
@@ -62,7 +63,7 @@ struct walker {
     struct kerrinfo failure;
 };
 
-static enum kerr changed(const struct records *r, struct kerrinfo *e)
+enum kerr records_changed(const struct records *r, struct kerrinfo *e)
 {
     return kerr_set(e, KERR_FORMAT, "%s: the file changed while it was read", r->b->name);
 }
@@ -226,7 +227,7 @@ static enum kerr note_keys(const struct walker *r, const struct leaf *l, struct 
         struct bytes key;
         if (r->records->rows[i].hash != 0) {
             k = mvcc_key_of(record_from(r->records, i), &key) ? audit_note_key(r->audit, key, e)
-                                                              : changed(r->records, e);
+                                                              : records_changed(r->records, e);
         }
     }
     return k;
@@ -235,6 +236,8 @@ static enum kerr note_keys(const struct walker *r, const struct leaf *l, struct 
 static enum kerr take_leaf(struct walker *r, const struct leaf *l, struct kerrinfo *e)
 {
     history_join(&r->history, &l->part);
+    r->records->read += l->leaf.count;
+    r->records->revision = l->leaf.count == 0 ? r->records->revision : r->history.last.main;
     r->records->tombstones += l->tombstones;
     r->firsts += l->firsts;
     enum kerr k = l->has_slack ? keep_slack(r->records, l->slack, e) : KERR_OK;
@@ -299,7 +302,7 @@ static enum kerr make_sorts(const struct audit *a, struct records *r, struct ker
     }
     struct bytes prefix =
         a->wanted.prefix_count == 1 ? a->prefixes[0] : bytes_of_text(TABLES_PREFIX);
-    return sorts_new(batch_threads(a), prefix, &r->sorts, e);
+    return sorts_new(a->threads, prefix, &r->sorts, e);
 }
 
 /* There are so many that threads, and sorts, are worth their beginning. */
@@ -415,7 +418,7 @@ static enum kerr check_history(const struct link *l, struct share *s, size_t num
     struct history_before before = {.kv = NULL};
     if (!read_head(r, number, &revision, &kv) ||
         (latest != NULL && !read_head(r, *latest, &old_revision, &old))) {
-        return changed(r, e);
+        return records_changed(r, e);
     }
     if (latest != NULL) {
         before.kv = &old;
@@ -468,11 +471,14 @@ static void link_share(void *ctx, unsigned worker, size_t index)
 static enum kerr link_all(struct walker *r, struct kerrinfo *e)
 {
     struct share shares[AUDIT_THREADS_MAX] = {{.k = KERR_OK}};
-    struct link l = {r->records, shares, r->pool == NULL ? 1 : batch_threads(r->audit)};
+    struct link l = {r->records, shares, r->pool == NULL ? 1 : r->audit->threads};
     enum kerr k = KERR_OK;
-    for (unsigned i = 0; i < l.count && k == KERR_OK; i++) {
+    size_t keys = (size_t)r->firsts / l.count; /* as many as were made: there may be fewer */
+    for (unsigned i = 0; i < l.count; i++) {
         shares[i].latest.memory = r->records->memory;
-        k = index_reserve(&shares[i].latest, (size_t)r->firsts / l.count, e);
+        k = k == KERR_OK
+                ? index_reserve(&shares[i].latest, keys < RESERVED_MAX ? keys : RESERVED_MAX, e)
+                : k;
     }
     if (k == KERR_OK && r->pool != NULL) {
         pool_start(r->pool, l.count, 1, link_share, &l);
@@ -492,23 +498,34 @@ static enum kerr link_all(struct walker *r, struct kerrinfo *e)
 
 /* ---- all of it ---- */
 
+/* The leaves that were not read yet. */
+static enum kerr read_rest(struct walker *r, struct kerrinfo *e)
+{
+    enum kerr k = turn(r, e);
+    k = k == KERR_OK ? turn(r, e) : k; /* the one that was filled, too */
+    struct kerrinfo later = {0};
+    enum kerr last = wait_for_threads(r, &later);
+    return k != KERR_OK || last == KERR_OK ? k : kerr_set(e, last, "%s", later.text);
+}
+
 static enum kerr read_all(struct walker *r, struct bbolt *b, struct kerrinfo *e)
 {
     const struct bbolt_visit visit = {
         .leaf = add_leaf, .item = note_other, .slack = note_other_slack, .ctx = r};
-    struct kerrinfo ignored = {0};
     if (b->file.len >> OFFSET_BITS != 0) {
         return kerr_set(e, KERR_LIMIT, "%s is larger than 16 TiB", b->name);
     }
     enum kerr k = bbolt_walk(b, &visit, e);
-    k = k == KERR_OK ? turn(r, e) : k;
-    k = k == KERR_OK ? turn(r, e) : k; /* the one that was filled, too */
-    if (k != KERR_OK) {
-        (void)wait_for_threads(r, &ignored);
-        return k;
+    struct kerrinfo before = {0};
+    enum kerr rest = read_rest(r, &before);
+    /* What is wrong in a leaf stands before what the walk stumbled over: it is said whenever that
+     * is. */
+    bool is_damaged = k == KERR_OK || k == KERR_FORMAT || k == KERR_UNSUP;
+    if (is_damaged && rest != KERR_OK) {
+        kerr_clear(e);
+        k = kerr_set(e, rest, "%s", before.text);
     }
-    r->records->revision = r->records->count == 0 ? 0 : r->history.last.main;
-    k = link_all(r, e);
+    k = k == KERR_OK ? link_all(r, e) : k;
     return k == KERR_OK ? check_whole(r, e) : k;
 }
 

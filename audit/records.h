@@ -28,6 +28,7 @@ struct records {
     struct memory *memory;
     struct records_row *rows;
     size_t count;
+    size_t read;          /* of them: fewer where reading ended early */
     struct bytes *slacks; /* ends of pages that are not all zero */
     size_t slack_count;
     struct sorts *sorts; /* NULL: each record counts by itself */
@@ -56,6 +57,8 @@ struct record {
 /* The record `number`, below `count`, as it stands in the file now; false when that has changed. On
  * any thread. */
 bool records_get(const struct records *r, size_t number, struct record *ret);
+/* What to say then: FORMAT. */
+enum kerr records_changed(const struct records *r, struct kerrinfo *e);
 /* The same record's sort, and whether it is the latest of its key, without a look at the file. */
 uint16_t records_sort(const struct records *r, size_t number, bool *ret_is_latest);
 /* The same record is wanted soon. */

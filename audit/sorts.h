@@ -7,7 +7,7 @@
  * A resource is told by the key's beginning below one prefix, which is presumed while records are
  * read: who takes the sorts up compares it with what was found.
  *
- * Memory: some 400 kB for each thread. Codes: NOMEM.
+ * Memory: some 0.9 MB for each thread. Codes: NOMEM.
  */
 #ifndef ETCDSEAL_AUDIT_SORTS_H
 #define ETCDSEAL_AUDIT_SORTS_H

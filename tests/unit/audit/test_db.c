@@ -76,16 +76,22 @@ static int tear_down(void **state)
     return 0;
 }
 
+static enum kerr run_on(unsigned threads, struct audit *a, struct audit_store *found,
+                        struct kerrinfo *e)
+{
+    const struct audit_wanted wanted = {.current_key = "none", .threads = threads};
+    AUTO_BBOLT db = {.page_size = 0};
+    enum kerr k = audit_begin(&wanted, a, e);
+    k = k == KERR_OK ? bbolt_open(buf_view(&file), "file", &db, e) : k;
+    k = k == KERR_OK ? audit_db(a, &db, NULL, NULL, found, e) : k;
+    return k == KERR_OK ? audit_judge(a, e) : k;
+}
+
 static enum kerr run(struct kerrinfo *e)
 {
-    const struct audit_wanted wanted = {.current_key = "none"};
     AUTO_AUDIT a = {.tables = NULL};
-    AUTO_BBOLT db = {.page_size = 0};
     struct audit_store found;
-    enum kerr k = audit_begin(&wanted, &a, e);
-    k = k == KERR_OK ? bbolt_open(buf_view(&file), "file", &db, e) : k;
-    k = k == KERR_OK ? audit_db(&a, &db, NULL, NULL, &found, e) : k;
-    return k == KERR_OK ? audit_judge(&a, e) : k;
+    return run_on(0, &a, &found, e);
 }
 
 /* Returns how many of them were refused. */
@@ -124,9 +130,34 @@ static void behind_the_walk(void **state)
     assert_true(alter_each() > 50);
 }
 
+static void on_any_number_of_threads(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    AUTO_AUDIT one = {.tables = NULL};
+    struct audit_store found_by_one = {0};
+    assert_ok(&e, run_on(0, &one, &found_by_one, &e));
+    for (unsigned threads = 1; threads <= 4; threads++) {
+        AUTO_AUDIT a = {.tables = NULL};
+        struct audit_store found = {0};
+        assert_ok(&e, run_on(threads, &a, &found, &e));
+        assert_memory_equal(&a.totals, &one.totals, sizeof a.totals);
+        assert_memory_equal(a.residue, one.residue, sizeof a.residue);
+        assert_memory_equal(a.by_rule, one.by_rule, sizeof a.by_rule);
+        assert_true(found.record_count == found_by_one.record_count &&
+                    found.tombstone_count == found_by_one.tombstone_count &&
+                    found.revision == found_by_one.revision);
+        assert_int_equal(a.finding_count, one.finding_count);
+        for (size_t i = 0; i < a.finding_count; i++) { /* in the same order */
+            assert_true(bytes_equal(a.findings[i].key, one.findings[i].key));
+        }
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(on_any_number_of_threads),
         cmocka_unit_test(while_it_is_walked),
         cmocka_unit_test(behind_the_walk),
     };

@@ -63,6 +63,24 @@ static void many_short_loops(void **state)
     pool_free(NULL);
 }
 
+/* An empty loop needs no wait. */
+static void empty_loops(void **state)
+{
+    (void)state;
+    struct kerrinfo e = {0};
+    struct pool *p = NULL;
+    assert_ok(&e, pool_new(4, &p, &e));
+    atomic_store(&calls[0], 0);
+    plain[0] = 0;
+    for (unsigned i = 0; i < 20000; i++) {
+        pool_start(p, 0, 16, note, calls);
+        pool_start(p, 1, 1, note, calls);
+        pool_wait(p);
+    }
+    assert_int_equal(plain[0], 20000);
+    pool_free(p);
+}
+
 /* An audit that ends in the middle. */
 static void freed_while_they_work(void **state)
 {
@@ -105,9 +123,8 @@ static void no_thread_can_be_started(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_thread_can_be_started),
-        cmocka_unit_test(every_index_once),
-        cmocka_unit_test(many_short_loops),
+        cmocka_unit_test(no_thread_can_be_started), cmocka_unit_test(every_index_once),
+        cmocka_unit_test(many_short_loops),         cmocka_unit_test(empty_loops),
         cmocka_unit_test(freed_while_they_work),
     };
     starts_left = 1000;
