@@ -48,7 +48,7 @@ void records_done(struct records *r); /* all zero is fine */
 #define AUTO_RECORDS AUTO(records_done) struct records
 
 struct record {
-    bool is_empty;  /* nothing else is set then but the revision's place */
+    bool is_empty;  /* a revision without a record: nothing else is set then */
     bool is_latest; /* of its key */
     struct mvcc_revision revision;
     struct mvcc_key_value kv;

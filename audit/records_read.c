@@ -166,14 +166,15 @@ static void read_leaf(void *ctx, unsigned worker, size_t index)
 
 /* ---- one set of leaves ---- */
 
-static void start(struct walker *r, size_t count, size_t share, pool_fn *fn)
+static void start(struct walker *r)
 {
+    size_t count = r->looked_at->count;
     if (r->pool != NULL) {
-        pool_start(r->pool, count, share, fn, r);
+        pool_start(r->pool, count, SHARE, read_leaf, r);
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        fn(r, 0, i);
+        read_leaf(r, 0, i);
     }
 }
 
@@ -240,7 +241,7 @@ static enum kerr turn(struct walker *r, struct kerrinfo *e)
     }
     r->looked_at = next;
     r->filled = ended;
-    start(r, next->count, SHARE, read_leaf);
+    start(r);
     for (size_t i = 0; i < ended->count && k == KERR_OK; i++) {
         k = take_leaf(r, &ended->leaves[i], e);
     }

@@ -10,7 +10,6 @@
 #define HEADS    16 /* more resources are hardly encrypted by one provider each */
 #define HEAD_MAX 128
 #define OF_ONE   ((1 << SORTS_BITS) - 1) /* numbers of one thread, from 1 */
-#define KMSV2    "k8s:enc:kms:v2:"
 
 struct head {
     size_t len;
@@ -105,7 +104,7 @@ uint16_t sorts_of(struct sorts *s, unsigned worker, struct bytes key, struct byt
     struct sorter *own = s->sorters[worker];
     struct stored_value v;
     bool is_known = false;
-    if (!bytes_begin_with(value, bytes_of_text(KMSV2))) {
+    if (!bytes_begin_with(value, bytes_of_text(VALUE_KMSV2_PREFIX))) {
         return SORTS_NONE;
     }
     unsigned slot = value_memo_read(own->memo, value, &v, &is_known);

@@ -19,6 +19,8 @@
 #define VALUE_SOURCE_MAX      1024
 #define VALUE_ANNOTATIONS_MAX 32768
 
+#define VALUE_KMSV2_PREFIX "k8s:enc:kms:v2:" /* before the provider's name */
+
 enum value_class {
     VALUE_KMSV2,
     VALUE_KMSV1,

@@ -10,8 +10,7 @@
 #define HEAD_MAX 128 /* "k8s:enc:kms:v2:NAME:" */
 #define TAIL_MAX 512
 #define TAIL_MIN 32
-#define DATA_MIN 60 /* of the source type that needs most; shorter data is looked at */
-#define KMSV2    "k8s:enc:kms:v2:"
+#define DATA_MIN 60   /* of the source type that needs most; shorter data is looked at */
 #define TAG_DATA 0x0a /* field 1 of EncryptedObject, bytes */
 #define MIX      0x9e3779b97f4a7c15ULL
 #define WAYS     4 /* slots that a tail may have */
@@ -211,7 +210,7 @@ unsigned value_memo_read(struct value_memo *m, struct bytes value, struct stored
 bool value_read_like(struct bytes value, const struct stored_value *like, struct stored_value *ret)
 {
     struct parts p;
-    size_t named = strlen(KMSV2);
+    size_t named = strlen(VALUE_KMSV2_PREFIX);
     size_t head_len = named + like->provider.len + 1;
     if (value.len < head_len || !cut(bytes_of(value.ptr + head_len, value.len - head_len), &p) ||
         p.data.len < DATA_MIN) {
