@@ -14,6 +14,7 @@ from . import places
 from .process import wait_until
 
 BOOT = Path(__file__).with_name("boot.sh")
+OWN_CGROUP = Path(__file__).with_name("own_cgroup.sh")
 NAMESPACES = ["--pid", "--fork", "--mount", "--uts", "--ipc", "--net", "--cgroup", "--kill-child"]
 
 
@@ -26,8 +27,9 @@ def install(build, root):
 class Booted:
     def __init__(self, workspace, installed):
         self._log = workspace.logs / "journal.log"
-        self.process = workspace.start("boot", ["unshare", *NAMESPACES, "--", BOOT,
-                                                workspace.folder("boot"), installed, places.ROOT])
+        self.process = workspace.start("boot", [
+            "unshare", "--mount", "--", OWN_CGROUP, workspace.folder("cgroup"),
+            "unshare", *NAMESPACES, "--", BOOT, workspace.folder("boot"), installed, places.ROOT])
         self.pid = wait_until("systemd has started", self._first_process, 20,
                               alive=self.process)
         wait_until("the system is up", lambda: self.run(
@@ -36,9 +38,10 @@ class Booted:
         workspace.at_end(self.stop)
 
     def _first_process(self):
-        """The one child of unshare; by now it must be systemd itself."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        (pid,) = children.split()
+        """The one child of the inner unshare; by now it must be systemd itself."""
+        pid = self.process.pid
+        for _ in range(2):
+            (pid,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return int(pid) if Path(f"/proc/{pid}/comm").read_text() == "systemd\n" else None
 
     def path(self, name):
@@ -90,4 +93,4 @@ class Booted:
         if self.process.is_alive:
             self._log.write_text(self.run("journalctl", "--no-pager", check=False))
             os.kill(self.pid, signal.SIGKILL)
-            self.process.wait(20)
+            assert self.process.wait(20) == 0, f"its cgroup is left: {self.process.log_tail()}"
