@@ -155,8 +155,9 @@ static void read_leaf(void *ctx, unsigned worker, size_t index)
     struct leaf_walk walk = {r, worker, l, l->row};
     const struct bbolt_visit visit = {.item = note_record, .slack = note_slack, .ctx = &walk};
     struct kerrinfo e = {0};
-    if (index + 1 < r->looked_at->count) {
-        __builtin_prefetch(l[1].leaf.run.ptr);
+    if (index + 2 < r->looked_at->count) {
+        __builtin_prefetch(l[2].leaf.run.ptr);
+        bbolt_leaf_prefetch(&l[1].leaf);
     }
     enum kerr k = bbolt_leaf_read(r->records->b, &l->leaf, &visit, &e);
     if (k != KERR_OK) {

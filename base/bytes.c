@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/bytes.h"
 
+#include <endian.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -248,9 +249,13 @@ uint32_t read_u32(struct reader *r)
     return (uint32_t)read_be(r, 4);
 }
 
+/* At once: a database has millions of them. */
 uint64_t read_u64(struct reader *r)
 {
-    return read_be(r, 8);
+    struct bytes raw = read_raw(r, sizeof(uint64_t));
+    uint64_t v = 0;
+    memcpy(&v, raw.len == 0 ? (const void *)&v : raw.ptr, raw.len);
+    return be64toh(v);
 }
 
 void read_into(struct reader *r, void *to, size_t len)

@@ -13,7 +13,10 @@
 
 #include "base/file.h"
 
-#define AHEAD_BYTES ((size_t)4 << 20) /* at once: so long does closing wait */
+/* At once. Of more, the kernel leaves out what is beyond the largest request that the disk takes.
+ */
+#define AHEAD_BYTES ((size_t)128 << 10)
+#define HALF_MIN    ((size_t)64 << 20) /* of what two threads unmap */
 
 struct file_map_ahead {
     pthread_t thread;
@@ -118,12 +121,31 @@ static void end_ahead(struct file_map_ahead *a)
     }
 }
 
+static void *let_go(void *ctx)
+{
+    const struct bytes *part = ctx;
+    (void)madvise(address(part->ptr), part->len, MADV_DONTNEED);
+    return NULL;
+}
+
+/* The kernel lets pages go one by one, for which all that was read takes long: on two threads. */
+static void unmap(struct bytes data)
+{
+    struct bytes part = bytes_of(data.ptr, data.len / 2 & ~(HALF_MIN - 1));
+    pthread_t thread;
+    if (part.len > 0 && pthread_create(&thread, NULL, let_go, &part) == 0) {
+        (void)madvise(address(data.ptr + part.len), data.len - part.len, MADV_DONTNEED);
+        (void)pthread_join(thread, NULL);
+    }
+    (void)munmap(address(data.ptr), data.len);
+}
+
 void file_map_close(struct file_map *m)
 {
     if (m->fd >= 0) {
         end_ahead(m->ahead);
         m->ahead = NULL;
-        (void)munmap(address(m->data.ptr), m->data.len);
+        unmap(m->data);
         file_close_at(&m->fd);
         m->data = bytes_of(NULL, 0);
     }

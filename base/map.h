@@ -24,9 +24,9 @@ struct file_map {
 };
 
 enum kerr file_map_open(const char *path, struct file_map *ret, struct kerrinfo *e) MUST_CHECK;
-/* For who will read all of it: a thread has the kernel map page after page, so that the reader
- * seldom waits for one. Until file_map_close, and only where the file leaves half of the memory
- * free; that there is no thread is no failure. */
+/* For who will read all of it: a thread has the kernel bring what is not in memory yet from the
+ * disk, from the beginning on, so that the reader seldom waits for it. Until file_map_close, and
+ * only where the file leaves half of the memory free; that there is no thread is no failure. */
 void file_map_read_ahead(struct file_map *m);
 void file_map_close(struct file_map *m); /* FILE_MAP_NONE is fine */
 #define FILE_MAP_NONE ((struct file_map){.fd = -1})

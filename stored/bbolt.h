@@ -88,6 +88,9 @@ enum kerr bbolt_walk(struct bbolt *b, const struct bbolt_visit *visit,
 enum kerr bbolt_leaf_read(const struct bbolt *b, const struct bbolt_leaf *leaf,
                           const struct bbolt_visit *visit, struct kerrinfo *e) MUST_CHECK;
 
+/* The same leaf is read soon: beginning and end of each item come into the cache. */
+void bbolt_leaf_prefetch(const struct bbolt_leaf *leaf);
+
 /* After a whole walk: the next run of bytes from *at (0 at first) that no page in use covers; false
  * when there is none. */
 bool bbolt_unreached(const struct bbolt *b, size_t *at, struct bytes *ret);

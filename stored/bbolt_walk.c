@@ -5,6 +5,7 @@
 #include "stored/bbolt_page.h"
 
 #define LEAF_IS_BUCKET   1
+#define AHEAD            3      /* pages: the kernel maps a few more at a time */
 #define FREELIST_IS_LONG 0xffff /* as the count: the real one is the first u64 of the list */
 
 /* Bucket, as a value: root page u64 (0: an image of its one page follows), sequence u64. */
@@ -186,6 +187,34 @@ enum kerr bbolt_leaf_read(const struct bbolt *b, const struct bbolt_leaf *leaf,
     return read_leaf(b, leaf, visit, item_of_bucket, visit, e);
 }
 
+#define LINE       64  /* bytes of a cache line */
+#define HEAD_BYTES 256 /* key of a revision, etcd's fields, and what a value begins with */
+#define TAIL_BYTES 384 /* behind the data of an encrypted value */
+
+static void prefetch(const uint8_t *from, const uint8_t *end)
+{
+    for (const uint8_t *at = from; at < end; at += LINE) {
+        __builtin_prefetch(at);
+    }
+}
+
+void bbolt_leaf_prefetch(const struct bbolt_leaf *leaf)
+{
+    for (size_t i = 0; i < leaf->count; i++) {
+        size_t element = PAGE_HEADER + i * ELEMENT_BYTES;
+        const uint8_t *at = leaf->run.ptr + element;
+        uint64_t from = element + (uint64_t)load32(at + 4);
+        uint64_t len = (uint64_t)load32(at + 8) + load32(at + 12);
+        if (from + len > leaf->run.len) {
+            return; /* bbolt_leaf_read will tell */
+        }
+        size_t head = len < HEAD_BYTES ? len : HEAD_BYTES;
+        size_t tail = len - head < TAIL_BYTES ? len - head : TAIL_BYTES;
+        prefetch(leaf->run.ptr + from, leaf->run.ptr + from + head);
+        prefetch(leaf->run.ptr + from + len - tail, leaf->run.ptr + from + len);
+    }
+}
+
 /* ---- trees ---- */
 
 /* The last leaf, of which all is known now. */
@@ -245,6 +274,18 @@ static enum kerr check_branch(struct tree *t, const struct frame *f, const struc
     return KERR_OK;
 }
 
+/* The page that this element of a branch leads to is wanted soon. */
+static void prefetch_page(const struct bbolt *b, const struct frame *f, size_t element)
+{
+    if (element >= f->count) {
+        return;
+    }
+    uint64_t page = load64(f->run.ptr + PAGE_HEADER + element * ELEMENT_BYTES + 8);
+    if (page < b->high_water) {
+        __builtin_prefetch(b->file.ptr + (size_t)page * b->page_size);
+    }
+}
+
 static enum kerr step(struct tree *t, struct kerrinfo *e)
 {
     struct frame *f = &t->frames[t->depth - 1];
@@ -256,6 +297,7 @@ static enum kerr step(struct tree *t, struct kerrinfo *e)
     struct bytes run = {0};
     const uint8_t *at = f->run.ptr + PAGE_HEADER + f->next * ELEMENT_BYTES;
     const struct sizes sizes = {load32(at), load32(at + 4), 0};
+    prefetch_page(t->b, f, f->next + AHEAD);
     enum kerr k = take_data(t->b, f->run, f->next, &sizes, &f->data_at, &el, e);
     k = k == KERR_OK ? check_branch(t, f, &el, e) : k;
     f->before = el.key;
