@@ -13,7 +13,6 @@
 #define DATA_MIN 60   /* of the source type that needs most; shorter data is looked at */
 #define TAG_DATA 0x0a /* field 1 of EncryptedObject, bytes */
 #define MIX      0x9e3779b97f4a7c15ULL
-#define WAYS     4 /* slots that a tail may have */
 
 struct head {
     size_t len;
@@ -31,8 +30,8 @@ struct slot {
 struct value_memo {
     struct head heads[HEADS];
     size_t head_count;
-    unsigned next_way;
-    struct slot slots[VALUE_MEMO_SLOTS];
+    size_t kept;
+    struct slot slots[VALUE_MEMO_SLOTS]; /* never full: a search ends */
 };
 
 /* A value as it was cut: which head it has, and what stands behind it. */
@@ -82,23 +81,47 @@ static uint64_t hash_of(size_t head, struct bytes tail)
     return h;
 }
 
-static unsigned first_of(uint64_t hash)
+static unsigned behind(unsigned slot)
 {
-    return (unsigned)(hash % (VALUE_MEMO_SLOTS / WAYS)) * WAYS;
+    return (slot + 1) % VALUE_MEMO_SLOTS;
+}
+
+static bool is_in(const struct slot *s, const struct parts *p)
+{
+    return s->hash == p->hash && s->head == p->head && s->tail_len == p->tail.len &&
+           memcmp(s->tail, p->tail.ptr, p->tail.len) == 0;
 }
 
 /* VALUE_MEMO_NONE where no slot has it. */
 static unsigned find(const struct value_memo *m, const struct parts *p)
 {
-    unsigned first = first_of(p->hash);
-    for (unsigned i = first; i < first + WAYS; i++) {
-        const struct slot *s = &m->slots[i];
-        if (s->hash == p->hash && s->head == p->head && s->tail_len == p->tail.len &&
-            memcmp(s->tail, p->tail.ptr, p->tail.len) == 0) {
-            return i;
-        }
+    unsigned i = (unsigned)(p->hash % VALUE_MEMO_SLOTS);
+    while (m->slots[i].tail_len > 0 && !is_in(&m->slots[i], p)) {
+        i = behind(i);
     }
-    return VALUE_MEMO_NONE;
+    return m->slots[i].tail_len > 0 ? i : VALUE_MEMO_NONE;
+}
+
+static void forget(struct value_memo *m)
+{
+    for (unsigned i = 0; i < VALUE_MEMO_SLOTS; i++) {
+        m->slots[i].tail_len = 0;
+    }
+    m->kept = 0;
+}
+
+/* An empty slot for what no slot has. */
+static unsigned take_slot(struct value_memo *m, const struct parts *p)
+{
+    if (m->kept == VALUE_MEMO_KEPT) {
+        forget(m);
+    }
+    unsigned i = (unsigned)(p->hash % VALUE_MEMO_SLOTS);
+    while (m->slots[i].tail_len > 0) {
+        i = behind(i);
+    }
+    m->kept++;
+    return i;
 }
 
 /* The head that a value begins with; HEADS where it is new. */
@@ -164,7 +187,7 @@ static unsigned keep(struct value_memo *m, struct bytes value, const struct stor
     }
     p.hash = hash_of(p.head, p.tail);
     unsigned number = find(m, &p); /* there where the data was too short */
-    number = number == VALUE_MEMO_NONE ? first_of(p.hash) + m->next_way++ % WAYS : number;
+    number = number == VALUE_MEMO_NONE ? take_slot(m, &p) : number;
     struct slot *s = &m->slots[number];
     s->hash = p.hash;
     s->head = p.head;

@@ -4,7 +4,9 @@
  * annotations stand behind it, byte for byte. A memo keeps what was found in some of them, so that
  * the next one is compared instead of read. It says what value_read says, of any bytes.
  *
- * A memo belongs to one thread and keeps copies, some 800 kB of them. Codes: NOMEM.
+ * It keeps VALUE_MEMO_KEPT of them, whichever they are; where more come, it forgets all and begins
+ * anew, since the seeds of a cluster follow one another. A memo belongs to one thread and keeps
+ * copies, some 800 kB of them. Codes: NOMEM.
  */
 #ifndef ETCDSEAL_STORED_VALUE_MEMO_H
 #define ETCDSEAL_STORED_VALUE_MEMO_H
@@ -13,6 +15,7 @@
 
 #define VALUE_MEMO_SLOTS 1024
 #define VALUE_MEMO_NONE  VALUE_MEMO_SLOTS
+#define VALUE_MEMO_KEPT  (VALUE_MEMO_SLOTS / 4 * 3)
 
 struct value_memo;
 

@@ -88,6 +88,34 @@ static void test_what_is_wrong_is_told(void **state)
     value_memo_free(memo);
 }
 
+/* As many as are promised stay, in whatever order they come. */
+static void test_as_many_as_are_kept(void **state)
+{
+    (void)state;
+    struct made made;
+    for (unsigned first = 0; first < 50 * VALUE_MEMO_KEPT; first += VALUE_MEMO_KEPT) {
+        struct value_memo *memo = memo_new();
+        for (unsigned i = 0; i < 3 * VALUE_MEMO_KEPT; i++) {
+            unsigned seed = first + i % VALUE_MEMO_KEPT;
+            check(memo, make(&made, "a", seed, (uint8_t)i, DATA), i >= VALUE_MEMO_KEPT);
+        }
+        value_memo_free(memo);
+    }
+}
+
+/* And they make room for those that come later. */
+static void test_later_ones(void **state)
+{
+    (void)state;
+    struct made made;
+    struct value_memo *memo = memo_new();
+    for (unsigned seed = 0; seed < 4 * VALUE_MEMO_KEPT; seed++) {
+        check(memo, make(&made, "a", seed, 'x', DATA), false);
+        check(memo, make(&made, "a", seed, 'y', DATA), true);
+    }
+    value_memo_free(memo);
+}
+
 static void test_more_than_fit(void **state)
 {
     (void)state;
@@ -139,10 +167,9 @@ static void test_read_like(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_but_for_data),
-        cmocka_unit_test(test_what_is_wrong_is_told),
-        cmocka_unit_test(test_more_than_fit),
-        cmocka_unit_test(test_read_like),
+        cmocka_unit_test(test_same_but_for_data),   cmocka_unit_test(test_what_is_wrong_is_told),
+        cmocka_unit_test(test_as_many_as_are_kept), cmocka_unit_test(test_later_ones),
+        cmocka_unit_test(test_more_than_fit),       cmocka_unit_test(test_read_like),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
