@@ -96,18 +96,30 @@ def run(results, name, size, argv):
     results.add(name, f"{size}_anonymous", most / 1024)
 
 
-def commands(snapshot, daemon, etcd, saved):
-    etcdseal = places.our_program("etcdseal")
-    prove = ["--prove", "--kms", f"unix:{daemon.socket}"]
-    made = {AUDIT: [etcdseal, "audit", "-q", "--snapshot", snapshot],
-            PROVE: [etcdseal, "audit", "-q", "--snapshot", snapshot, *prove],
+def prove_with(daemon):
+    return ["--prove", "--kms", f"unix:{daemon.socket}"]
+
+
+def offline_commands(snapshot, daemon):
+    audit = [places.our_program("etcdseal"), "audit", "-q", "--snapshot", snapshot]
+    return {AUDIT: audit, PROVE: [*audit, *prove_with(daemon)],
             STATUS: [places.real_part("etcdutl"), "snapshot", "status", snapshot]}
-    if etcd is not None:
-        live = [etcdseal, "audit", "-q", "--endpoints", etcd.url]
-        made |= {LIVE: live, LIVE_PROVE: [*live, *prove],
-                 SAVE: [places.real_part("etcdctl"), "--endpoints", etcd.url, "--command-timeout=600s",
-                        "snapshot", "save", saved]}
-    return made
+
+
+def online_commands(etcd, daemon, saved):
+    audit = [places.our_program("etcdseal"), "audit", "-q", "--endpoints", etcd.url]
+    return {LIVE: audit, LIVE_PROVE: [*audit, *prove_with(daemon)],
+            SAVE: [places.real_part("etcdctl"), "--endpoints", etcd.url, "--command-timeout=600s",
+                   "snapshot", "save", saved]}
+
+
+def take_turns(plan, results, size, todo, clean_up=lambda: None):
+    """Each command once in a round, in another order each time; the first round warms."""
+    order = list(todo)
+    for turn in range(plan.rounds + 1):
+        for name in order[turn % len(order):] + order[:turn % len(order)]:
+            run(Results() if turn == 0 else results, name, size, todo[name])
+            clean_up()
 
 
 def measure(workspace, plan, results):
@@ -118,15 +130,11 @@ def measure(workspace, plan, results):
         print(f"bench: {size} objects", file=sys.stderr)
         snapshot = make_snapshot(workspace, seeds, size)
         results.add("file", f"{size}_mib", snapshot.stat().st_size / 2**20)
-        etcd = serve(workspace, snapshot) if size == served else None
-        saved = workspace.path("saved")
-        todo = commands(snapshot, daemon, etcd, saved)
-        order = list(todo)
-        for turn in range(plan.rounds + 1):
-            for name in order[turn % len(order):] + order[:turn % len(order)]:
-                run(Results() if turn == 0 else results, name, size, todo[name])  # the first one warms
-                saved.unlink(missing_ok=True)
-        if etcd is not None:
+        take_turns(plan, results, size, offline_commands(snapshot, daemon))
+        if size == served:
+            etcd, saved = serve(workspace, snapshot), workspace.path("saved")
+            take_turns(plan, results, size, online_commands(etcd, daemon, saved),
+                       lambda: saved.unlink(missing_ok=True))
             etcd.process.stop()
         snapshot.unlink()
 
