@@ -5,23 +5,16 @@
 #include <string.h>
 
 #include "audit/tables.h"
+#include "stored/heads.h"
 #include "stored/value_memo.h"
 
-#define HEADS    16 /* more resources are hardly encrypted by one provider each */
-#define HEAD_MAX 128
-#define OF_ONE   ((1 << SORTS_BITS) - 1) /* numbers of one thread, from 1 */
-
-struct head {
-    size_t len;
-    uint8_t bytes[HEAD_MAX];
-};
+#define OF_ONE ((1 << SORTS_BITS) - 1) /* numbers of one thread, from 1 */
 
 /* One thread's. */
 struct sorter {
     struct value_memo *memo;
-    struct head heads[HEADS];
-    size_t head_count;
-    uint16_t numbers[VALUE_MEMO_SLOTS][HEADS]; /* 0: none yet */
+    struct heads heads;                            /* of keys: up to namespace or name */
+    uint16_t numbers[VALUE_MEMO_SLOTS][HEADS_MAX]; /* 0: none yet */
     size_t samples[OF_ONE];
     size_t count;
 };
@@ -79,23 +72,12 @@ static size_t head_len(struct bytes key, struct bytes prefix)
     return (size_t)(behind - key.ptr);
 }
 
-/* HEADS where there is none. */
-static size_t find_head(struct sorter *s, struct bytes key, struct bytes prefix)
+static size_t head_of(struct sorter *s, struct bytes key, struct bytes prefix)
 {
-    for (size_t i = 0; i < s->head_count; i++) {
-        const struct head *h = &s->heads[i];
-        if (key.len > h->len && memcmp(key.ptr, h->bytes, h->len) == 0) {
-            return i;
-        }
-    }
-    size_t len = s->head_count < HEADS ? head_len(key, prefix) : 0;
-    if (len == 0 || len > HEAD_MAX) {
-        return HEADS;
-    }
-    struct head *h = &s->heads[s->head_count];
-    h->len = len;
-    memcpy(h->bytes, key.ptr, len);
-    return s->head_count++;
+    size_t head = heads_find(&s->heads, key);
+    return head != HEADS_NONE || s->heads.count == HEADS_MAX
+               ? head
+               : heads_add(&s->heads, bytes_of(key.ptr, head_len(key, prefix)));
 }
 
 uint16_t sorts_of(struct sorts *s, unsigned worker, struct bytes key, struct bytes value,
@@ -108,11 +90,11 @@ uint16_t sorts_of(struct sorts *s, unsigned worker, struct bytes key, struct byt
         return SORTS_NONE;
     }
     unsigned slot = value_memo_read(own->memo, value, &v, &is_known);
-    size_t head = slot == VALUE_MEMO_NONE ? HEADS : find_head(own, key, s->prefix);
+    size_t head = slot == VALUE_MEMO_NONE ? HEADS_NONE : head_of(own, key, s->prefix);
     if (slot != VALUE_MEMO_NONE && !is_known) {
         memset(own->numbers[slot], 0, sizeof own->numbers[slot]);
     }
-    if (head == HEADS) {
+    if (head == HEADS_NONE) {
         return SORTS_NONE;
     }
     uint16_t *number = &own->numbers[slot][head];

@@ -4,20 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stored/heads.h"
 #include "stored/wire.h"
 
-#define HEADS    4   /* providers; clusters have one, and two while they change */
-#define HEAD_MAX 128 /* "k8s:enc:kms:v2:NAME:" */
 #define TAIL_MAX 512
 #define TAIL_MIN 32
 #define DATA_MIN 60   /* of the source type that needs most; shorter data is looked at */
 #define TAG_DATA 0x0a /* field 1 of EncryptedObject, bytes */
 #define MIX      0x9e3779b97f4a7c15ULL
-
-struct head {
-    size_t len;
-    uint8_t bytes[HEAD_MAX];
-};
 
 struct slot {
     uint64_t hash;
@@ -28,8 +22,7 @@ struct slot {
 };
 
 struct value_memo {
-    struct head heads[HEADS];
-    size_t head_count;
+    struct heads heads; /* "k8s:enc:kms:v2:NAME:" */
     size_t kept;
     struct slot slots[VALUE_MEMO_SLOTS]; /* never full: a search ends */
 };
@@ -124,27 +117,6 @@ static unsigned take_slot(struct value_memo *m, const struct parts *p)
     return i;
 }
 
-/* The head that a value begins with; HEADS where it is new. */
-static size_t find_head(const struct value_memo *m, struct bytes value)
-{
-    size_t i = 0;
-    while (i < m->head_count && (value.len <= m->heads[i].len ||
-                                 memcmp(value.ptr, m->heads[i].bytes, m->heads[i].len) != 0)) {
-        i++;
-    }
-    return i == m->head_count ? HEADS : i;
-}
-
-static size_t add_head(struct value_memo *m, struct bytes head)
-{
-    if (m->head_count == HEADS || head.len > HEAD_MAX) {
-        return HEADS;
-    }
-    m->heads[m->head_count].len = head.len;
-    memcpy(m->heads[m->head_count].bytes, head.ptr, head.len);
-    return m->head_count++;
-}
-
 static struct bytes moved(struct bytes view, const uint8_t *from, const uint8_t *to)
 {
     return view.len == 0 ? view : bytes_of(to + (view.ptr - from), view.len);
@@ -153,7 +125,7 @@ static struct bytes moved(struct bytes view, const uint8_t *from, const uint8_t 
 static void take_over(const struct value_memo *m, const struct slot *s, struct bytes value,
                       const struct parts *p, struct stored_value *ret)
 {
-    size_t head_len = m->heads[s->head].len;
+    size_t head_len = m->heads.rows[s->head].len;
     size_t named = head_len - s->v.provider.len - 1;
     *ret = s->v;
     ret->provider = bytes_of(value.ptr + named, s->v.provider.len);
@@ -178,11 +150,12 @@ static unsigned keep(struct value_memo *m, struct bytes value, const struct stor
     if (v->class_of != VALUE_KMSV2 || !cut(v->payload, &p) || !is_usual(v, &p)) {
         return VALUE_MEMO_NONE;
     }
-    p.head = find_head(m, value);
-    p.head = p.head == HEADS
-                 ? add_head(m, bytes_of(value.ptr, (size_t)(v->payload.ptr - value.ptr)))
-                 : p.head;
-    if (p.head == HEADS) {
+    p.head = heads_find(&m->heads, value);
+    if (p.head == HEADS_NONE) {
+        size_t len = (size_t)(v->payload.ptr - value.ptr);
+        p.head = heads_add(&m->heads, bytes_of(value.ptr, len));
+    }
+    if (p.head == HEADS_NONE) {
         return VALUE_MEMO_NONE;
     }
     p.hash = hash_of(p.head, p.tail);
@@ -203,11 +176,11 @@ static unsigned keep(struct value_memo *m, struct bytes value, const struct stor
 /* The slot that has it all. */
 static unsigned find_value(const struct value_memo *m, struct bytes value, struct parts *ret)
 {
-    ret->head = find_head(m, value);
-    if (ret->head == HEADS) {
+    ret->head = heads_find(&m->heads, value);
+    if (ret->head == HEADS_NONE) {
         return VALUE_MEMO_NONE;
     }
-    size_t head_len = m->heads[ret->head].len;
+    size_t head_len = m->heads.rows[ret->head].len;
     if (!cut(bytes_of(value.ptr + head_len, value.len - head_len), ret) ||
         ret->data.len < DATA_MIN) {
         return VALUE_MEMO_NONE;
