@@ -22,8 +22,9 @@ from stats import Results, number, ratio_with_spread, with_spread
 
 KEYS, SEEDS = 3, 200
 AUDIT, PROVE, STATUS = "audit", "audit --prove", "etcdutl snapshot status"
-LIVE, LIVE_PROVE, SAVE = "audit --endpoints", "audit --endpoints --prove", "etcdctl snapshot save"
-OFFLINE, ONLINE = (AUDIT, PROVE, STATUS), (LIVE, LIVE_PROVE, SAVE)
+LIVE, LIVE_PROVE = "audit --endpoints", "audit --endpoints --prove"
+SAVE, GET = "etcdctl snapshot save", "etcdctl get --prefix"
+OFFLINE, ONLINE = (AUDIT, PROVE, STATUS), (LIVE, LIVE_PROVE, SAVE, GET)
 POLL_S = 0.01
 STATUS_S = 2.6  # what it took for 1,000,000 objects on the machine that the seconds are for
 
@@ -108,9 +109,10 @@ def offline_commands(snapshot, daemon):
 
 def online_commands(etcd, daemon, saved):
     audit = [places.our_program("etcdseal"), "audit", "-q", "--endpoints", etcd.url]
+    etcdctl = [places.real_part("etcdctl"), "--endpoints", etcd.url, "--command-timeout=600s"]
     return {LIVE: audit, LIVE_PROVE: [*audit, *prove_with(daemon)],
-            SAVE: [places.real_part("etcdctl"), "--endpoints", etcd.url, "--command-timeout=600s",
-                   "snapshot", "save", saved]}
+            SAVE: [*etcdctl, "snapshot", "save", saved],
+            GET: [*etcdctl, "get", "/registry/", "--prefix"]}
 
 
 def take_turns(plan, results, size, todo, clean_up=lambda: None):
@@ -153,7 +155,8 @@ def times_table(results, plan, names, title, sizes):
 def ratios_table(results, plan):
     served, last = plan.sizes[-2], plan.sizes[-1]
     rows = []
-    for name, other in ((AUDIT, STATUS), (PROVE, STATUS), (LIVE, SAVE), (LIVE_PROVE, SAVE)):
+    for name, other in [(name, STATUS) for name in (AUDIT, PROVE)] + [
+            (name, other) for other in (SAVE, GET) for name in (LIVE, LIVE_PROVE)]:
         rows.append([f"`{name}` to `{other}`", *[ratio_with_spread(results.ratios(
             name, other, f"{served}_{figure}")) for figure in ("wall", "cpu")]])
     growth = [[f"`{name}`, {last:,} objects to {served:,}",

@@ -70,9 +70,9 @@ def test_quick_run_with_audit():
     code, out, err = run_bench("--audit", "--quick")
     assert code == 0, out + err
     assert len(rows_of(out, "Audit: a snapshot")) == 6
-    assert len(rows_of(out, "Audit: a running etcd")) == 3
+    assert len(rows_of(out, "Audit: a running etcd")) == 4
     assert len(rows_of(out, "Audit: what was expected")) == 8
-    assert len(rows_of(out, "Audit: ratios")) == 6
+    assert len(rows_of(out, "Audit: ratios")) == 8
     assert PAGE.read_text() == page
     print(out)
 
