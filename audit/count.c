@@ -97,6 +97,9 @@ static enum audit_rule rule_of(const struct audit_item *item)
     if (item->proof == PROOF_REFUTED) {
         return AUDIT_RULE_UNDECRYPTABLE;
     }
+    if (item->proof == PROOF_TOO_LARGE) {
+        return AUDIT_RULE_TOO_LARGE;
+    }
     bool is_moved = item->proof == PROOF_MOVED && item->rule != AUDIT_RULE_PLAINTEXT;
     return is_moved ? AUDIT_RULE_MOVED : item->rule;
 }

@@ -171,6 +171,7 @@ static void take_proof(const struct audit_item *item, struct audit_version *to)
         [PROOF_MOVED] = {AUDIT_OPENS_MOVED, "it holds an object of another name"},
         [PROOF_REFUTED] = {AUDIT_OPENS_NOT, NULL},
         [PROOF_OPEN] = {AUDIT_OPENS_UNKNOWN, NULL},
+        [PROOF_TOO_LARGE] = {AUDIT_OPENS_UNKNOWN, NULL},
     };
     bool is_by_config =
         item->rule == AUDIT_RULE_WRONG_PROVIDER || item->rule == AUDIT_RULE_UNKNOWN_KEY;

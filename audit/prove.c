@@ -156,9 +156,11 @@ void prove_item(struct audit *a, unsigned worker, struct audit_item *item)
     }
     struct kerrinfo e = {0};
     enum kerr k = open_value(a, p->openers[worker], item, &seed, &plaintext, &e);
-    if (k == KERR_LIMIT || k == KERR_NOTFOUND) {
+    if (k == KERR_LIMIT) {
+        item->proof = PROOF_TOO_LARGE;
+        item->why = too_large;
+    } else if (k == KERR_NOTFOUND) {
         item->proof = PROOF_OPEN;
-        item->why = k == KERR_LIMIT ? too_large : item->why;
     } else if (k == KERR_INTEGRITY) {
         item->proof = PROOF_REFUTED;
     } else if (k != KERR_OK) {

@@ -157,6 +157,8 @@ static void read_leaf(void *ctx, unsigned worker, size_t index)
     struct kerrinfo e = {0};
     if (index + 2 < r->looked_at->count) {
         __builtin_prefetch(l[2].leaf.run.ptr);
+    }
+    if (index + 1 < r->looked_at->count) {
         bbolt_leaf_prefetch(&l[1].leaf);
     }
     enum kerr k = bbolt_leaf_read(r->records->b, &l->leaf, &visit, &e);

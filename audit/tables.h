@@ -61,6 +61,7 @@ enum proof {
     PROOF_MOVED,     /* it opens, and is an object of another name */
     PROOF_REFUTED,   /* it does not open */
     PROOF_OPEN,      /* it could not be tried to the end */
+    PROOF_TOO_LARGE, /* nor this, for its size */
     PROOF_NEEDS_SEED /* its plugin is to be asked first */
 };
 

@@ -17,7 +17,7 @@
  * A snapshot of `etcdctl snapshot save` is the database with its SHA-256 behind it. It is
  * recognised by its size and checked on demand, since that takes as long as reading all of it.
  *
- * An object borrows the bytes and belongs to one thread, but for bbolt_leaf_read. Views into them
+ * An object borrows the bytes and belongs to one thread, but for bbolt_leaf_*. Views into them
  * live as long as the bytes.
  *
  * Codes: FORMAT; UNSUP for another byte order or version, and for what holds no etcd; NOTFOUND for

@@ -191,10 +191,10 @@ enum kerr bbolt_leaf_read(const struct bbolt *b, const struct bbolt_leaf *leaf,
 #define HEAD_BYTES 256 /* key of a revision, etcd's fields, and what a value begins with */
 #define TAIL_BYTES 384 /* behind the data of an encrypted value */
 
-static void prefetch(const uint8_t *from, const uint8_t *end)
+static void prefetch(const uint8_t *from, size_t len)
 {
-    for (const uint8_t *at = from; at < end; at += LINE) {
-        __builtin_prefetch(at);
+    for (size_t at = 0; at < len; at += LINE) {
+        __builtin_prefetch(from + at);
     }
 }
 
@@ -210,8 +210,8 @@ void bbolt_leaf_prefetch(const struct bbolt_leaf *leaf)
         }
         size_t head = len < HEAD_BYTES ? len : HEAD_BYTES;
         size_t tail = len - head < TAIL_BYTES ? len - head : TAIL_BYTES;
-        prefetch(leaf->run.ptr + from, leaf->run.ptr + from + head);
-        prefetch(leaf->run.ptr + from + len - tail, leaf->run.ptr + from + len);
+        prefetch(leaf->run.ptr + from, head);
+        prefetch(leaf->run.ptr + from + len - tail, tail);
     }
 }
 

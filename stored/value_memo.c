@@ -12,6 +12,8 @@
 #define DATA_MIN 60   /* of the source type that needs most; shorter data is looked at */
 #define TAG_DATA 0x0a /* field 1 of EncryptedObject, bytes */
 #define MIX      0x9e3779b97f4a7c15ULL
+#define WORDS    8  /* of a tail, that are hashed */
+#define PROBES   32 /* slots that are looked at: who chooses values can't make it more */
 
 struct slot {
     uint64_t hash;
@@ -24,7 +26,7 @@ struct slot {
 struct value_memo {
     struct heads heads; /* "k8s:enc:kms:v2:NAME:" */
     size_t kept;
-    struct slot slots[VALUE_MEMO_SLOTS]; /* never full: a search ends */
+    struct slot slots[VALUE_MEMO_SLOTS];
 };
 
 /* A value as it was cut: which head it has, and what stands behind it. */
@@ -65,18 +67,13 @@ static bool cut(struct bytes payload, struct parts *ret)
 static uint64_t hash_of(size_t head, struct bytes tail)
 {
     uint64_t h = tail.len + (head << 32);
-    for (size_t i = 1; i <= 3; i++) {
+    for (size_t i = 0; i < WORDS; i++) {
         uint64_t word = 0;
-        memcpy(&word, tail.ptr + (tail.len - sizeof word) * i / 4, sizeof word);
+        memcpy(&word, tail.ptr + (tail.len - sizeof word) * i / (WORDS - 1), sizeof word);
         h = (h ^ word) * MIX;
         h ^= h >> 32;
     }
     return h;
-}
-
-static unsigned behind(unsigned slot)
-{
-    return (slot + 1) % VALUE_MEMO_SLOTS;
 }
 
 static bool is_in(const struct slot *s, const struct parts *p)
@@ -85,14 +82,21 @@ static bool is_in(const struct slot *s, const struct parts *p)
            memcmp(s->tail, p->tail.ptr, p->tail.len) == 0;
 }
 
-/* VALUE_MEMO_NONE where no slot has it. */
-static unsigned find(const struct value_memo *m, const struct parts *p)
+/* The slot that has it, or the empty one where it belongs; VALUE_MEMO_NONE: neither is near. */
+static unsigned search(const struct value_memo *m, const struct parts *p)
 {
-    unsigned i = (unsigned)(p->hash % VALUE_MEMO_SLOTS);
-    while (m->slots[i].tail_len > 0 && !is_in(&m->slots[i], p)) {
-        i = behind(i);
+    for (unsigned n = 0; n < PROBES; n++) {
+        unsigned i = (unsigned)((p->hash + n) % VALUE_MEMO_SLOTS);
+        if (m->slots[i].tail_len == 0 || is_in(&m->slots[i], p)) {
+            return i;
+        }
     }
-    return m->slots[i].tail_len > 0 ? i : VALUE_MEMO_NONE;
+    return VALUE_MEMO_NONE;
+}
+
+static bool is_found(const struct value_memo *m, unsigned slot)
+{
+    return slot != VALUE_MEMO_NONE && m->slots[slot].tail_len > 0;
 }
 
 static void forget(struct value_memo *m)
@@ -103,18 +107,19 @@ static void forget(struct value_memo *m)
     m->kept = 0;
 }
 
-/* An empty slot for what no slot has. */
+/* A slot for what is to be kept, be it there already. */
 static unsigned take_slot(struct value_memo *m, const struct parts *p)
 {
+    unsigned slot = search(m, p);
+    if (slot == VALUE_MEMO_NONE || is_found(m, slot)) {
+        return slot;
+    }
     if (m->kept == VALUE_MEMO_KEPT) {
         forget(m);
-    }
-    unsigned i = (unsigned)(p->hash % VALUE_MEMO_SLOTS);
-    while (m->slots[i].tail_len > 0) {
-        i = behind(i);
+        slot = search(m, p);
     }
     m->kept++;
-    return i;
+    return slot;
 }
 
 static struct bytes moved(struct bytes view, const uint8_t *from, const uint8_t *to)
@@ -159,8 +164,10 @@ static unsigned keep(struct value_memo *m, struct bytes value, const struct stor
         return VALUE_MEMO_NONE;
     }
     p.hash = hash_of(p.head, p.tail);
-    unsigned number = find(m, &p); /* there where the data was too short */
-    number = number == VALUE_MEMO_NONE ? take_slot(m, &p) : number;
+    unsigned number = take_slot(m, &p);
+    if (number == VALUE_MEMO_NONE) {
+        return VALUE_MEMO_NONE;
+    }
     struct slot *s = &m->slots[number];
     s->hash = p.hash;
     s->head = p.head;
@@ -186,7 +193,8 @@ static unsigned find_value(const struct value_memo *m, struct bytes value, struc
         return VALUE_MEMO_NONE;
     }
     ret->hash = hash_of(ret->head, ret->tail);
-    return find(m, ret);
+    unsigned slot = search(m, ret);
+    return is_found(m, slot) ? slot : VALUE_MEMO_NONE;
 }
 
 unsigned value_memo_read(struct value_memo *m, struct bytes value, struct stored_value *ret,

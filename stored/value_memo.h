@@ -4,18 +4,18 @@
  * annotations stand behind it, byte for byte. A memo keeps what was found in some of them, so that
  * the next one is compared instead of read. It says what value_read says, of any bytes.
  *
- * It keeps VALUE_MEMO_KEPT of them, whichever they are; where more come, it forgets all and begins
- * anew, since the seeds of a cluster follow one another. A memo belongs to one thread and keeps
- * copies, some 800 kB of them. Codes: NOMEM.
+ * It keeps VALUE_MEMO_KEPT of them, if nobody chose them to fall together; where more come, it
+ * forgets all and begins anew, since the seeds of a cluster follow one another. A memo belongs to
+ * one thread and keeps copies, up to 1.6 MB of them. Codes: NOMEM.
  */
 #ifndef ETCDSEAL_STORED_VALUE_MEMO_H
 #define ETCDSEAL_STORED_VALUE_MEMO_H
 
 #include "stored/value.h"
 
-#define VALUE_MEMO_SLOTS 1024
+#define VALUE_MEMO_SLOTS 2048
 #define VALUE_MEMO_NONE  VALUE_MEMO_SLOTS
-#define VALUE_MEMO_KEPT  (VALUE_MEMO_SLOTS / 4 * 3)
+#define VALUE_MEMO_KEPT  (VALUE_MEMO_SLOTS / 4)
 
 struct value_memo;
 

@@ -28,7 +28,7 @@ class Booted:
     def __init__(self, workspace, installed):
         self._log = workspace.logs / "journal.log"
         self.process = workspace.start("boot", [
-            "unshare", "--mount", "--", OWN_CGROUP, workspace.folder("cgroup"),
+            "unshare", "--mount", "--cgroup", "--", OWN_CGROUP, workspace.folder("cgroup"),
             "unshare", *NAMESPACES, "--", BOOT, workspace.folder("boot"), installed, places.ROOT])
         self.pid = wait_until("systemd has started", self._first_process, 20,
                               alive=self.process)

@@ -142,7 +142,11 @@ static void larger_than_what_is_opened(void **state)
               audit_live(&a, bytes_of_text("/registry/secrets/ns/a"), bytes_of(value, len), 1, &e));
     assert_ok(&e, audit_judge(&a, &e));
     assert_true(a.totals.unproved == 1 && a.totals.undecryptable == 0);
-    assert_int_equal(a.by_rule[AUDIT_RULE_UNPROVED], 1);
+    assert_int_equal(a.by_rule[AUDIT_RULE_UNPROVED], 0);
+    assert_int_equal(a.by_rule[AUDIT_RULE_TOO_LARGE], 1);
+    const struct audit_finding *f = &a.findings[0];
+    assert_true(f->rule == AUDIT_RULE_TOO_LARGE && f->mod_revision == 1);
+    assert_true(bytes_equal_text(f->key, "/registry/secrets/ns/a"));
     assert_false(a.is_met);
     free(value);
 }
