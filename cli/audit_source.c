@@ -2,11 +2,14 @@
 #include "cli/audit_source.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "cli/out.h"
 
@@ -80,6 +83,17 @@ static enum kerr say_options(struct kerrinfo *e)
     }
     return kerr_set(e, KERR_USAGE, "name one thing to audit (%s); see 'etcdseal audit --help'",
                     names);
+}
+
+const struct audit_source_kind *audit_source_of_backup(const char *path)
+{
+    /* With its NUL: https://www.sqlite.org/fileformat2.html, 1.3.1. */
+    static const char sqlite[] = "SQLite format 3";
+    char magic[sizeof sqlite] = "";
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool is_kine = fd >= 0 && pread(fd, magic, sizeof magic, 0) == (ssize_t)sizeof magic &&
+                   memcmp(magic, sqlite, sizeof sqlite) == 0;
+    return is_kine ? &audit_source_kine : &audit_source_snapshot;
 }
 
 bool audit_source_is_named(const struct options *o)

@@ -72,6 +72,9 @@ bool audit_source_is_named(const struct options *o);
 /* The one kind of source that the options name; USAGE when it is not exactly one. */
 enum kerr audit_source_find(const struct options *o, const struct audit_source_kind **ret,
                             struct kerrinfo *e) MUST_CHECK;
+/* The kind of a backup, by what it begins with: kine's or etcd's. What can't be read is etcd's,
+ * which says why when it is opened. */
+const struct audit_source_kind *audit_source_of_backup(const char *path);
 /* Opens it. Clean with audit_source_done even on failure. Whatever goes wrong has exit code 3, but
  * for options that do not fit together: USAGE. */
 enum kerr audit_source_open(const struct audit_source_kind *kind, const struct options *o,

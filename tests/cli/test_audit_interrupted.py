@@ -12,7 +12,7 @@ import pytest
 from audits import NAMESPACE, SECRET
 from conftest import program
 from etcd_db import Db, Wal, kms_v2, local, plaintext, put_request
-from test_audit_kine import Db as Kine
+from kine_db import Db as Kine
 
 COUNT = 40_000
 

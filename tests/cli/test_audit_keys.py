@@ -7,6 +7,7 @@ import pytest
 
 from audits import SECRET, cluster
 from etcd_db import kms_v1, kms_v2, local, plaintext
+from kine_db import Db as KineDb
 
 
 @pytest.fixture
@@ -57,6 +58,27 @@ def test_gate(tool, files):
         1, "key new is still needed: 3 live objects, 0 in backups")
     tool.run("audit", "keys", "--snapshot", files["live"], files["first"], "--unneeded", "old").refused(
         1, "key old is still needed: 0 live objects, 1 in backups")
+
+
+def test_backups_of_kine(tool, files):
+    """A copy of k3s's database, made while it was stopped or by .backup, beside one of etcd's."""
+    copy = tool.folder / "state.db"
+    kine = KineDb(copy, wal=False)
+    for name, key_id in (("a", "old"), ("b", "older"), ("b", "new")):
+        kine.put(SECRET + name, kms_v2(key_id=key_id))
+    kine.close()
+    sources, keys = rows(tool.run("audit", "keys", "--snapshot", files["live"], files["first"], copy,
+                                  "-o", "json"))
+    assert [s["is_backup"] for s in sources] == [False, True, True] and sources[2]["name"] == str(copy)
+    assert keys["kmsv2", "old"]["objects"] == [0, 1, 1] and keys["kmsv2", "new"]["objects"] == [3, 0, 1]
+    assert keys["kmsv2", "older"]["objects"] == [0, 0, 0] and keys["kmsv2", "older"]["left_over"][2] > 0
+    tool.run("audit", "keys", "--kine", copy, files["first"], "--unneeded", "old").refused(
+        1, "1 live objects, 1 in backups")
+    tool.run("audit", "keys", "--snapshot", files["live"], copy, "--unneeded", "old").refused(1, "in backups")
+    copy.write_bytes(copy.read_bytes()[:5000])
+    tool.run("audit", "keys", copy).refused(3, "state.db")
+    copy.write_bytes(b"SQLite format 3")
+    tool.run("audit", "keys", copy).refused(3, "state.db")
 
 
 def test_refusals(tool, files):

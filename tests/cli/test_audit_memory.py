@@ -10,7 +10,7 @@ import pytest
 
 from conftest import program
 from etcd_db import Db, plaintext
-from test_audit_kine import PLAINTEXT, SCHEMA
+from kine_db import PLAINTEXT, SCHEMA
 
 MIB = 1 << 20
 COUNT = 300_000  # findings: 48 bytes each, in an array that doubles

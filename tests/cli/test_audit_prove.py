@@ -51,6 +51,18 @@ def test_a_value_that_no_key_opens(report):  # noqa: F811
         assert made["totals"]["unproved"] == 1 and made["verdict"] == "ENCRYPTED"
 
 
+def test_what_is_broken_counts_more_than_what_is_not_known(report):  # noqa: F811
+    """A plugin that can't be asked alone is 3; beside a value that no key opens it is 4."""
+    plugin = "  - kms: {apiVersion: v2, name: etcdseal, endpoint: 'unix:///nowhere.sock'}\n"
+    both = config("aesgcm", ("k", KEY)).replace("  - identity", plugin + "  - identity")
+    made = report(cluster(a=kms_v2()), "--prove", code=3, config=both)
+    assert made["totals"]["unproved"] == 1
+    broken = b"k8s:enc:aesgcm:v1:k:" + b"n" * 12 + b"c" * 40
+    made = report(cluster(a=kms_v2(), b=broken), "--prove", code=4, config=both)
+    assert (made["totals"]["unproved"], made["totals"]["undecryptable"]) == (1, 1)
+    assert {"kms-unreachable", "undecryptable"} <= {f["rule"] for f in made["findings"]}
+
+
 def test_a_key_of_a_wrong_size(audit):  # noqa: F811
     """kube-apiserver does not load such a file."""
     short = base64.b64encode(b"short").decode()

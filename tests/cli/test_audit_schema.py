@@ -13,7 +13,7 @@ from audits import NAMESPACE, SECRET, audit, cluster, report  # noqa: F401: fixt
 from conftest import ROOT
 from etcd_db import LEAF, Db, Wal, key_value, kms_v1, kms_v2, local, plaintext, put_request, revision_key
 from test_audit_forms import hostile
-from test_audit_kine import Db as Kine
+from kine_db import Db as Kine
 
 SCHEMA = json.loads((ROOT / "deploy" / "audit.schema.json").read_text())
 COUNTS = SCHEMA["definitions"]["counts"]["properties"]

@@ -7,6 +7,7 @@ import subprocess
 
 from parts import places
 from parts.apiserver import NAMESPACE
+from parts.daemon import Daemon
 from parts.process import wait_until
 from test_audit import MARKER, Cluster, classes, local_keys, row_of
 
@@ -106,6 +107,38 @@ def test_every_provider(workspace):
     assert objects(report, "undecryptable") == [f"{space}/{name}-{n}" for name in
                                                 ("aescbc", "aesgcm", "secretbox") for n in range(2)]
     assert report["verdict"] == "UNREADABLE"
+
+
+def test_two_plugins(workspace):
+    """Each opens what is its own; asked for the other's, it refuses."""
+    other = Daemon(workspace, name="other").start()
+    cluster = Cluster(workspace, **{"kms-other": {"apiVersion": "v2", "name": "other",
+                                                  "endpoint": f"unix://{other.socket}"}})
+    for names in (("kms", "kms-other"), ("kms-other", "kms")):
+        path = cluster.serve(*names, "identity")
+        for n in range(2):
+            cluster.api.create_secret(f"{names[0]}-{n}", f"{MARKER}-{n}")
+    snapshot = cluster.snapshot()
+    sockets = {"etcdseal": cluster.daemon.socket, "other": other.socket}
+    named = [word for name, socket in sockets.items() for word in ("--kms", f"{name}=unix:{socket}")]
+    for words in (["--encryption-config", path], named):
+        report = cluster.audit(snapshot, "--prove", *words)
+        row = row_of(report, "secrets")
+        assert (row["kmsv2"], row["proved"]) == (4, 4)
+        assert {key["provider"]: (key["objects"], key["proved"]) for key in report["key_ids"]} == {
+            "etcdseal": (2, 2), "other": (2, 2)}
+        assert {kms["provider"]: kms["key_id"] for kms in report["kms"]} == {
+            "etcdseal": cluster.daemon.tool.primary(), "other": other.tool.primary()}
+    assert report["totals"]["stale"] is None  # nobody has said which of them writes
+    report = cluster.audit(snapshot, "--prove", "--encryption-config", path)
+    assert report["totals"]["stale"] == 2 and rules(report) == ["stale"]
+
+    crossed = [f"{name}=unix:{sockets[of]}" for name, of in (("etcdseal", "other"), ("other", "etcdseal"))]
+    report = cluster.audit(snapshot, "--prove", "--kms", crossed[0], "--kms", crossed[1], code=4)
+    assert report["totals"]["undecryptable"] == 4
+    other.stop()
+    report = cluster.audit(snapshot, "--prove", *named, code=3)
+    assert (report["totals"]["proved"], report["totals"]["unproved"]) == (2, 2)
 
 
 def test_what_somebody_wrote_to_etcd(workspace):

@@ -115,6 +115,31 @@ static void each_seed_is_asked_for_once(void **state)
     assert_true(a.kms[0].unwrapped == 1500 && !a.is_kms_down);
 }
 
+/* What a plugin is sent makes a seed: bytes, key id and annotations. */
+static void what_makes_a_seed(void **state)
+{
+    (void)state;
+    static const char noted[] = "\x22\x0a\x0a\x05name.\x12\x01x";
+    static const struct {
+        const char *source;
+        const char *key_id;
+        const char *annotations;
+    } rows[] = {{"sealed", "key-1", ""},  {"sealed", "key-2", ""}, {"sealed", "key-1", noted},
+                {"sealed2", "key-1", ""}, {"sealed", "key-1", ""}, {"sealed", "key-1", noted}};
+    begin();
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct audit_item item = {.v = {.class_of = VALUE_KMSV2, .provider = bytes_of_text("p")}};
+        struct unwrap_seed seed;
+        item.v.kms.source = bytes_of_text(rows[i].source);
+        item.v.kms.key_id = bytes_of_text(rows[i].key_id);
+        item.v.kms.annotations = bytes_of_text(rows[i].annotations);
+        item.seed_hash = count_seed_hash(&item.v);
+        assert_int_equal(unwrap_find(u, item.seed_hash, &seed), i >= 4);
+        assert_ok(&e, unwrap_ask(u, &a, &item, &e));
+        assert_int_equal(plugin.asked, i < 4 ? i + 1 : 4);
+    }
+}
+
 static void ends(enum kerr answer, bool is_refused, bool is_down)
 {
     begin();
@@ -175,10 +200,8 @@ int main(void)
 {
 #define ONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     static const struct CMUnitTest tests[] = {
-        ONE(each_seed_is_asked_for_once),
-        ONE(answers),
-        ONE(when_it_is_not_asked_again),
-        ONE(a_status_that_is_none),
+        ONE(each_seed_is_asked_for_once), ONE(what_makes_a_seed),     ONE(answers),
+        ONE(when_it_is_not_asked_again),  ONE(a_status_that_is_none),
     };
     return secret_start(SECRET_LOCK_BEST_EFFORT, &e) == KERR_OK
                ? cmocka_run_group_tests(tests, NULL, NULL)
