@@ -93,7 +93,7 @@ enum kerr audit_fail_on_read(const char *text, bool to[static AUDIT_RULE_COUNT],
 
 static enum kerr check_config(const struct encryption_config *c, struct kerrinfo *e)
 {
-    const struct lint_facts facts = {.socket_path = NULL};
+    const struct lint_facts facts = {.may_be_v1 = true};
     AUTO_LINT list = NULL;
     enum kerr k = lint_encryption_config(c, &facts, &list, e);
     if (k == KERR_OK && list->is_refused) {

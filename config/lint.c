@@ -63,12 +63,16 @@ static bool is_v1(const struct encryption_provider *p)
     return p->api_version.text != NULL && strcmp(p->api_version.text, "v1") == 0;
 }
 
-static void check_version(const struct encryption_provider *p, struct lint_list *to)
+static void check_version(const struct encryption_provider *p, const struct lint_facts *facts,
+                          struct lint_list *to)
 {
     const struct encryption_value *v = &p->api_version;
     char text[SHOWN_BYTES];
     if (v->text == NULL) {
         return; /* noted by the reader */
+    }
+    if (facts->may_be_v1 && is_v1(p)) {
+        return;
     }
     if (v->line == 0) {
         lint_add(to, LINT_KMS_VERSION_MISSING, p->line, p->column,
@@ -184,8 +188,8 @@ static void check_name(const struct encryption_config *c, const struct encryptio
     }
 }
 
-static void check_provider(const struct encryption_config *c, const struct encryption_provider *p,
-                           struct lint_list *to)
+static void check_provider(const struct encryption_config *c, const struct lint_facts *facts,
+                           const struct encryption_provider *p, struct lint_list *to)
 {
     if (p->is_broken) {
         return;
@@ -194,7 +198,7 @@ static void check_provider(const struct encryption_config *c, const struct encry
         check_key(p->kind, &p->keys[i], to);
     }
     if (p->kind == ENCRYPTION_KMS) {
-        check_version(p, to);
+        check_version(p, facts, to);
         check_name(c, p, to);
         check_timeout(p, to);
         check_endpoint(p, to);
@@ -249,7 +253,7 @@ enum kerr lint_encryption_config(const struct encryption_config *c, const struct
     *list = *c->faults;
     for (size_t i = 0; i < c->entry_count; i++) {
         for (size_t j = 0; j < c->entries[i].provider_count; j++) {
-            check_provider(c, &c->entries[i].providers[j], list);
+            check_provider(c, facts, &c->entries[i].providers[j], list);
         }
     }
     lint_resources(c, list);

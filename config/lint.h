@@ -22,6 +22,7 @@
 
 struct lint_facts {
     const char *socket_path; /* of our daemon; NULL: not known */
+    bool may_be_v1; /* kube-apiserver may run with --feature-gates=KMSv1=true: v1 is no fault */
 };
 
 /* Free with free(), or AUTO_LINT. */

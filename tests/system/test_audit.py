@@ -31,11 +31,12 @@ def class_of(value):
 class Cluster:
     """etcdseald, etcd and kube-apiserver; the EncryptionConfiguration can be changed."""
 
-    def __init__(self, workspace, etcd="etcd", version="1.36", **providers):
+    def __init__(self, workspace, etcd="etcd", version="1.36", flags=(), **providers):
         self.workspace = workspace
         self.daemon = Daemon(workspace).start()
         self.etcd = Etcd(workspace, part=etcd)
         self.version = version
+        self.flags = flags
         self.tool = Tool()
         self.providers = providers | {
             "identity": {}, "kms": {"apiVersion": "v2", "name": "etcdseal",
@@ -56,7 +57,8 @@ class Cluster:
         """kube-apiserver with a new configuration: its file is read at once only at a start."""
         path = self.config(*names, **options)
         if self.api is None:
-            self.api = ApiServer(self.workspace, self.etcd, path, version=self.version)
+            self.api = ApiServer(self.workspace, self.etcd, path, version=self.version,
+                                 flags=self.flags)
         else:
             self.api.stop()
             self.api.start()

@@ -26,10 +26,11 @@ class ApiError(AssertionError):
 
 class ApiServer:
     """`encryption_config`: path of the EncryptionConfiguration, or None. `node`: a host name of its
-    own, for the second API server on this machine (its identity comes from the host name)."""
+    own, for the second API server on this machine (its identity comes from the host name). `flags`:
+    more of its own."""
 
     def __init__(self, workspace, etcd, encryption_config, version="1.36", name="kube-apiserver",
-                 node=None, wait=True, **options):
+                 node=None, wait=True, flags=(), **options):
         self.version = version
         self.name = name
         self._workspace = workspace
@@ -37,7 +38,7 @@ class ApiServer:
         self._options = options
         self.port = workspace.free_port()
         self._certs = workspace.folder(name)
-        self._argv = self._command_line(workspace, etcd, encryption_config)
+        self._argv = [*self._command_line(workspace, etcd, encryption_config), *flags]
         self._local = threading.local()
         self.process = None
         self.start(wait)

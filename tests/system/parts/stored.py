@@ -27,7 +27,7 @@ def _varint(data, at):
         shift += 7
 
 
-def _fields(data):
+def fields(data):
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)
@@ -42,7 +42,7 @@ def parse(value, prefix=PREFIX):
     if not value.startswith(prefix):
         raise ValueError(f"does not begin with {prefix.decode()}: {value[:40]!r}")
     stored = Stored()
-    for number, content in _fields(value[len(prefix):]):
+    for number, content in fields(value[len(prefix):]):
         if number == 1:
             stored.encrypted_data = content
         elif number == 2:
@@ -50,7 +50,7 @@ def parse(value, prefix=PREFIX):
         elif number == 3:
             stored.wrapped_seed = content
         elif number == 4:
-            entry = dict(_fields(content))
+            entry = dict(fields(content))
             stored.annotations[entry[1].decode()] = entry.get(2, b"")
         elif number == 5:
             stored.source_type = content

@@ -235,6 +235,26 @@ static void test_socket_is_compared_only_when_known(void **state)
     assert_string_equal(f->cure, "write `endpoint: unix:///run/a.sock`, or correct socket.path");
 }
 
+/* By its name or by default. */
+static void test_v1_where_it_may_be_on(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        FILE_OF("'*.*'", KMS ", {kms: {apiVersion: v1, name: b, endpoint: 'unix:///b'}}"),
+        FILE_OF("'*.*'", KMS ", {kms: {name: b, endpoint: 'unix:///run/b.sock', cachesize: 9}}")};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct kerrinfo e = {0};
+        AUTO_ENCRYPTION_CONFIG c = NULL;
+        const struct lint_facts facts = {.may_be_v1 = true};
+        AUTO_LINT before = lint(texts[i], NULL);
+        AUTO_LINT list = NULL;
+        assert_true(before->is_refused);
+        assert_ok(&e, encryption_config_parse(bytes_of_text(texts[i]), "F", &c, &e));
+        assert_ok(&e, lint_encryption_config(c, &facts, &list, &e));
+        assert_false(list->is_refused);
+    }
+}
+
 static void test_rows_and_rules_agree(void **state)
 {
     (void)state;
@@ -291,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_unauthenticated),
         cmocka_unit_test(test_clean),
         cmocka_unit_test(test_socket_is_compared_only_when_known),
+        cmocka_unit_test(test_v1_where_it_may_be_on),
         cmocka_unit_test(test_rows_and_rules_agree),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_bound),
