@@ -113,6 +113,8 @@ struct audit_key_id {
     struct bytes provider; /* of KMS; else empty */
     struct bytes id;       /* empty for KMS v1, which stores none */
     uint64_t objects;
+    uint64_t oldest; /* revision at which one of them was written; 0: none of them tells */
+    uint64_t newest;
     uint64_t seeds; /* distinct encrypted seeds, of KMS v2 */
     uint64_t proved;
     uint64_t undecryptable;

@@ -32,6 +32,15 @@ static bool is_proved(const struct audit_item *item)
            (item->proof == PROOF_GOOD || item->proof == PROOF_MOVED);
 }
 
+void count_written(struct audit_key_id *row, uint64_t mod_revision)
+{
+    if (mod_revision == 0) {
+        return;
+    }
+    row->oldest = row->oldest == 0 || mod_revision < row->oldest ? mod_revision : row->oldest;
+    row->newest = mod_revision > row->newest ? mod_revision : row->newest;
+}
+
 static enum kerr count_key(struct audit *a, const struct audit_item *item, uint64_t times,
                            bool is_undecryptable, uint32_t *ret, struct kerrinfo *e)
 {
@@ -44,6 +53,7 @@ static enum kerr count_key(struct audit *a, const struct audit_item *item, uint6
     }
     *ret = row == &a->other_keys ? AUDIT_NO_KEY_ID : (uint32_t)(row - a->key_ids);
     row->objects += times;
+    count_written(row, item->mod_revision);
     row->proved += is_proved(item) ? times : 0;
     row->undecryptable += is_undecryptable ? times : 0;
     if (v->class_of != VALUE_KMSV2 || item->is_seed_known) {

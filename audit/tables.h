@@ -106,6 +106,8 @@ bool count_is_silent(const struct audit_item *item);
 enum kerr count_left_over(struct audit *a, enum audit_place place, struct bytes key,
                           const struct stored_value *v, uint64_t times,
                           struct kerrinfo *e) MUST_CHECK;
+/* Notes when an object under a key was written; 0 tells nothing. */
+void count_written(struct audit_key_id *row, uint64_t mod_revision);
 /* Equal for equal encrypted seeds; never 0. */
 uint64_t count_seed_hash(const struct stored_value *v);
 

@@ -10,6 +10,8 @@
 struct tally {
     uint64_t live;
     uint64_t old;
+    size_t first; /* record of the live ones, and last */
+    size_t last;
     struct audit_item item; /* of one of them */
     bool is_read;           /* its form is right */
     bool is_counted;        /* with all that are like it */
@@ -57,9 +59,32 @@ static enum kerr read_sample(struct audit *a, const struct record *record, struc
     return t->is_read ? find_key_id(a, item, e) : KERR_OK;
 }
 
-static enum kerr count(struct audit *a, const struct tally *t, struct kerrinfo *e)
+/* Records stand in the order of revisions. */
+static enum kerr note_written(struct audit *a, const struct records *r, const struct tally *t,
+                              struct kerrinfo *e)
 {
-    enum kerr k = t->live > 0 ? count_items(a, &t->item, t->live, e) : KERR_OK;
+    const size_t numbers[] = {t->first, t->last};
+    for (size_t i = 0; i < ARRAY_LEN(numbers) && t->item.has_key_id; i++) {
+        struct record record;
+        if (!records_get(r, numbers[i], &record)) {
+            return records_changed(r, e);
+        }
+        count_written(&a->key_ids[t->item.key_id], record.kv.mod_revision);
+    }
+    return KERR_OK;
+}
+
+static enum kerr count_live(struct audit *a, const struct records *r, const struct tally *t,
+                            struct kerrinfo *e)
+{
+    enum kerr k = count_items(a, &t->item, t->live, e);
+    return k == KERR_OK ? note_written(a, r, t, e) : k;
+}
+
+static enum kerr count(struct audit *a, const struct records *r, const struct tally *t,
+                       struct kerrinfo *e)
+{
+    enum kerr k = t->live > 0 ? count_live(a, r, t, e) : KERR_OK;
     if (k == KERR_OK && t->old > 0) {
         k = count_left_over(a, AUDIT_OLD_REVISIONS, t->item.key, &t->item.v, t->old, e);
     }
@@ -75,7 +100,7 @@ static enum kerr take_sort(struct audit *a, const struct tallies *t, uint16_t so
         return records_changed(t->records, e);
     }
     enum kerr k = read_sample(a, &record, tally, e);
-    return k == KERR_OK && tally->is_counted ? count(a, tally, e) : k;
+    return k == KERR_OK && tally->is_counted ? count(a, t->records, tally, e) : k;
 }
 
 /* ---- all of them ---- */
@@ -108,6 +133,8 @@ static void tally_all(const struct tallies *t)
     for (size_t i = 0; i < t->records->count; i++) {
         bool is_latest = false;
         struct tally *tally = tally_of(t, records_sort(t->records, i, &is_latest));
+        tally->first = is_latest && tally->live == 0 ? i : tally->first;
+        tally->last = is_latest ? i : tally->last;
         *(is_latest ? &tally->live : &tally->old) += 1;
     }
 }

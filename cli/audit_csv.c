@@ -87,6 +87,11 @@ static void put_key(struct appender *a, const struct audit *from, const struct a
             append_printf(a, "%" PRIu64, row->residue[i]);
         }
     }
+    append_text(a, ",");
+    put_number(a, row->oldest > 0, row->oldest);
+    if (row->newest > 0) {
+        append_printf(a, "%" PRIu64, row->newest);
+    }
     append_text(a, END_OF_ROW);
 }
 
@@ -98,7 +103,7 @@ enum kerr audit_write_csv_keys(const struct audit_report *r, struct audit_sink *
     for (size_t i = 0; i < AUDIT_PLACE_COUNT; i++) {
         append_printf(&a, ",%s", audit_place_names[i]);
     }
-    append_text(&a, END_OF_ROW);
+    append_text(&a, ",oldest_revision,newest_revision" END_OF_ROW);
     for (size_t i = 0; i < r->audit->key_id_count && a.k == KERR_OK; i++) {
         put_key(&a, r->audit, &r->audit->key_ids[i]);
         audit_drain(to, &a);

@@ -149,6 +149,8 @@ static void put_key_id(struct doc *d, const struct audit_key_id *row)
     }
     doc_text(d, "key_id_hash", *hash == 0 ? NULL : hash);
     doc_u64(d, "objects", row->objects);
+    put_maybe(d, "oldest_revision", row->oldest > 0, row->oldest);
+    put_maybe(d, "newest_revision", row->newest > 0, row->newest);
     put_maybe(d, "seeds", row->class_of == VALUE_KMSV2, row->seeds);
     doc_u64(d, "proved", row->proved);
     doc_u64(d, "undecryptable", row->undecryptable);

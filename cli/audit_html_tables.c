@@ -171,6 +171,8 @@ static void put_key(struct audit_page *p, const struct audit_key_id *row)
     escape_markup(&p->a, audit_provider_of(row));
     append_printf(&p->a, "</td><td>%s</td>", value_class_names[row->class_of]);
     html_cell_number(&p->a, true, row->objects);
+    html_cell_number(&p->a, row->oldest > 0, row->oldest);
+    html_cell_number(&p->a, row->newest > 0, row->newest);
     html_cell_number(&p->a, is_v2, row->seeds);
     html_cell_number(&p->a, true, row->proved);
     html_cell_number(&p->a, true, row->undecryptable);
@@ -210,14 +212,17 @@ static void put_plugins(struct audit_page *p)
 void audit_page_keys(struct audit_page *p)
 {
     static const struct html_column columns[] = {
-        {"Key", false},  {"Provider", false}, {"Class", false},     {"Objects", true},
-        {"Seeds", true}, {"Proved", true},    {"Unreadable", true}, {"Left over", true},
+        {"Key", false},       {"Provider", false}, {"Class", false}, {"Objects", true},
+        {"Oldest", true},     {"Newest", true},    {"Seeds", true},  {"Proved", true},
+        {"Unreadable", true}, {"Left over", true},
     };
     const struct audit *a = p->audit;
     begin_section(
         p, "keys", "Keys",
         "Under which keys values lie. A key with objects is still needed; one with values "
         "left over is needed by nobody who reads etcd, but by who wants an old copy back. "
+        "Oldest and newest are the revisions at which objects under it were written, of all that "
+        "etcd has had: etcd keeps no times. "
         "Seeds are what kube-apiserver has decrypted, one by one, after a start.");
     if (a->key_id_count > 0) {
         html_table(&p->a,

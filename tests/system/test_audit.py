@@ -117,7 +117,11 @@ def check_against_etcd(cluster, path, report):
     assert {key_id: row["objects"] for key_id, row in rows.items()} == objects
     assert {key_id: row["seeds"] for key_id, row in rows.items()} == {
         key_id: len(found) for key_id, found in seeds.items()}
+    written = cluster.etcd.mod_revisions(revision)
     for key_id, row in rows.items():
+        under = [written[key] for key, value in live.items()
+                 if class_of(value) == "kmsv2" and stored.parse(value).key_id == key_id]
+        assert (row["oldest_revision"], row["newest_revision"]) == (min(under), max(under))
         assert row["key_id_hash"] == key_id_hash(key_id) and row["provider"] == stored.PROVIDER
     return rows
 

@@ -214,6 +214,9 @@ def test_many_pages(workspace):
     assert set(found) == old and len(found) == len(old) > 300
     revisions = [f["mod_revision"] for f in stale["findings"] if f.get("mod_revision")]
     assert revisions == sorted(revisions)
+    # Nor does it matter for what is told of a key; a second prefix has each looked at.
+    each = audit("--snapshot", path, "--prefix", "/registry/", "--prefix", "/none/")
+    assert each["key_ids"] == report["key_ids"] and each["key_ids"][0]["oldest_revision"] > 0
     # Kubernetes' keys somewhere else: found behind the last page, and nothing else changes.
     moved = audit("--snapshot", fill(workspace, "/kubernetes.io/"))
     assert moved["source"]["prefixes"] == ["/kubernetes.io/"]

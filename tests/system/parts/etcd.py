@@ -55,6 +55,12 @@ class Etcd:
         return {base64.b64decode(row["key"]).decode(): base64.b64decode(row.get("value", ""))
                 for row in rows}
 
+    def mod_revisions(self, revision=0):
+        """By key, of everything."""
+        body = {"key": _b64(b"\0"), "range_end": _b64(b"\0"), "revision": revision, "keys_only": True}
+        return {base64.b64decode(row["key"]).decode(): int(row["mod_revision"])
+                for row in self._call("/v3/kv/range", body).get("kvs", [])}
+
     def value(self, key):
         rows = self._call("/v3/kv/range", {"key": _b64(key)}).get("kvs", [])
         return base64.b64decode(rows[0]["value"]) if rows else None
