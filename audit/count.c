@@ -122,6 +122,10 @@ static const char *fault_of(const struct audit_item *item)
     if (item->v.fault != NULL) {
         return item->v.fault;
     }
+    bool is_early = item->v.class_of == VALUE_KMSV2 && item->v.kms.source_type != 1;
+    if (item->rule == AUDIT_RULE_STALE && is_early) {
+        return "kmsv2 from before Kubernetes 1.29, whose seed is the key itself (type 0)";
+    }
     return item->rule == AUDIT_RULE_MALFORMED ? "no form that kube-apiserver writes" : NULL;
 }
 

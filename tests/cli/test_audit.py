@@ -314,6 +314,8 @@ def test_current_key(report):
     for text in (None, config("secrets", KMS)):
         made = report(db, "--current-key", "new", config=text)
         assert made["totals"]["stale"] == 3 and made["verdict"] == "PENDING"
+        said = {f["object"]: f["message"] for f in made["findings"] if f["rule"] == "stale"}
+        assert "type 0" in said["default/c"] and said["default/d"].endswith("kmsv2, old")
     made = report(cluster(a=local("aescbc", "k", 32)), "--current-key", "new")
     assert made["totals"]["stale"] == 1
     made = report(cluster(a=kms_v2(key_id="old", data=b"short")), "--current-key", "new", code=4)
