@@ -64,6 +64,11 @@ class Cluster:
             self.api.start()
         return path
 
+    def wait_for_its_own(self):
+        """kube-apiserver goes on making objects of its own, of a dozen resources, while it is ready."""
+        wait_until("it has made its own objects", lambda: len(
+            {key.split("/")[2] for key in self.etcd.values("/registry/")}) > 11, 60)
+
     def etcdctl(self, *words):
         return subprocess.run([places.real_part("etcdctl"), "--endpoints", self.etcd.url,
                                *map(str, words)], check=True, capture_output=True, text=True).stdout
@@ -204,6 +209,7 @@ def test_everything_encrypted(workspace):
     cluster.api.start()
     cluster.api.create_secret("one", MARKER)
     wait_until("it has a lease", lambda: cluster.etcd.values("/registry/masterleases/"), 30)
+    cluster.wait_for_its_own()
     snapshot = cluster.snapshot()
     report = cluster.audit(snapshot, "--encryption-config", path)
     check_against_etcd(cluster, snapshot, report)

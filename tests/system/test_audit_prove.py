@@ -200,6 +200,7 @@ def test_everything_encrypted(workspace):
     cluster = Cluster(workspace)
     path = cluster.serve("kms", resources=["*.*"])
     cluster.api.create_secret("one", MARKER)
+    cluster.wait_for_its_own()
     report = cluster.audit(cluster.snapshot(), "--prove", "--encryption-config", path)
     totals = report["totals"]
     assert totals["proved"] == totals["kmsv2"] > 30 and totals["unproved"] == 0
