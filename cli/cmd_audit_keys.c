@@ -141,10 +141,8 @@ static enum kerr read_all(struct needs *n, const struct options *o, const struct
     }
     for (size_t i = 0; i < call->arg_count && k == KERR_OK; i++) {
         /* Each kind takes its name from its own option. */
-        const struct options one = {.snapshot = call->args[i],
-                                    .kine = call->args[i],
-                                    .max_memory = o->max_memory,
-                                    .prefixes = o->prefixes};
+        const struct options one = {
+            .snapshot = call->args[i], .kine = call->args[i], .prefixes = o->prefixes};
         k = read_source(n, &one, audit_source_of_backup(call->args[i]), &memory, e);
     }
     return k;

@@ -8,6 +8,11 @@
 #define AHEAD            3      /* pages: the kernel maps a few more at a time */
 #define FREELIST_IS_LONG 0xffff /* as the count: the real one is the first u64 of the list */
 
+/* What of an item is prefetched. */
+#define LINE       64  /* bytes of a cache line */
+#define HEAD_BYTES 256 /* key of a revision, etcd's fields, and what a value begins with */
+#define TAIL_BYTES 384 /* behind the data of an encrypted value */
+
 /* Bucket, as a value: root page u64 (0: an image of its one page follows), sequence u64. */
 #define BUCKET_BYTES 16
 
@@ -186,10 +191,6 @@ enum kerr bbolt_leaf_read(const struct bbolt *b, const struct bbolt_leaf *leaf,
 {
     return read_leaf(b, leaf, visit, item_of_bucket, visit, e);
 }
-
-#define LINE       64  /* bytes of a cache line */
-#define HEAD_BYTES 256 /* key of a revision, etcd's fields, and what a value begins with */
-#define TAIL_BYTES 384 /* behind the data of an encrypted value */
 
 static void prefetch(const uint8_t *from, size_t len)
 {
